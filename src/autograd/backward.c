@@ -1,0 +1,437 @@
+/* backward.c: the backward pass.
+ *
+ * 1. discover: from the roots along the edges, count for every node the users
+ *    that will send it a gradient.
+ * 2. run: take a node all of whose users are done, call its operation's
+ *    backward, which gives gradients to its edges.
+ * Lists run through the nodes themselves, so neither depth nor memory limits
+ * the length of a chain. */
+#include <math.h>
+#include <signal.h>
+
+#include "autograd/node.h"
+#include "base/memory.h"
+
+/* sr_gradients asks for gradients of these instead of accumulating in leaves. */
+typedef struct {
+  int n;
+  sr_tensor *const *inputs;
+  sr_tensor **grads;
+} capture_list;
+
+typedef struct {
+  bool retain_graph;
+  const capture_list *capture; /* NULL: into the leaves' grad */
+  sr_node *ready, *all;
+} pass;
+
+static const capture_list *capturing; /* of the running pass */
+static bool running;
+static bool detect_anomaly;
+static volatile sig_atomic_t interrupted;
+
+void sr_interrupt(void) { interrupted = 1; }
+void sr_set_detect_anomaly(bool on) { detect_anomaly = on; }
+
+/* ---- where gradients go ---------------------------------------------------------------- */
+
+typedef struct {
+  sr_tensor **slot; /* NULL: not wanted */
+  const sr_backend *backend;
+  const int64_t *sizes;
+  uint8_t ndim, dtype;
+  bool leaf;
+} target;
+
+static sr_tensor **leaf_slot(sr_tensor *leaf) {
+  if (!capturing) return &leaf->grad;
+  for (int i = 0; i < capturing->n; i++)
+    if (capturing->inputs[i] == leaf) return &capturing->grads[i];
+  return NULL;
+}
+
+static target target_of(const sr_edge *edge) {
+  if (edge->node) {
+    sr_output *o = &edge->node->outputs[edge->output];
+    return (target){&o->grad, o->backend, o->sizes, o->ndim, o->dtype, false};
+  }
+  sr_tensor *t = edge->leaf;
+  return (target){leaf_slot(t), sr__backend_of(t), t->sizes, t->ndim, t->dtype, true};
+}
+
+/* Nobody else sees its values, and adding in place cannot alias. */
+static bool exclusive(const sr_tensor *t) {
+  return t->references == 1 && t->storage->references == 1 && t->contiguous;
+}
+
+/* sum += g, in place. */
+static sr_status add_into(sr_tensor *sum, const sr_tensor *g) {
+  sr_loop loop;
+  if (!sr__loop(&loop, sum->ndim, sum->sizes, 3, (const sr_tensor *[]){sum, sum, g})) return SR_OK;
+  sr__changed(sum);
+  return sr__backend_of(sum)->map(SR_MAP_add, (sr_dtype)sum->dtype, &loop, (double[2]){0});
+}
+
+static bool target_has_shape(const target *to, const sr_tensor *g) {
+  if (to->ndim != g->ndim) return false;
+  for (int d = 0; d < g->ndim; d++)
+    if (to->sizes[d] != g->sizes[d]) return false;
+  return true;
+}
+
+/* g in the target's shape and dtype; takes over and gives one reference. */
+static sr_status fit(const target *to, sr_tensor **g) {
+  sr_tensor *fitted = NULL;
+  sr_status status = SR_OK;
+  if (!target_has_shape(to, *g)) {
+    status = sr__sum_to(*g, to->ndim, to->sizes, &fitted);
+    sr_tensor_release(*g);
+    *g = fitted;
+    if (status) return status;
+  }
+  if ((*g)->dtype != to->dtype) {
+    status = sr__as(*g, (sr_dtype)to->dtype, &fitted);
+    sr_tensor_release(*g);
+    *g = fitted;
+  }
+  return status;
+}
+
+/* The first gradient of a slot: a leaf keeps it as its grad, so it must be its own. */
+static sr_status store(const target *to, sr_tensor *g) {
+  if (to->leaf && !exclusive(g)) {
+    sr_tensor *copy;
+    sr_status status = sr__copied(g, &copy);
+    sr_tensor_release(g);
+    if (status) return status;
+    g = copy;
+  }
+  *to->slot = g;
+  return SR_OK;
+}
+
+/* Make the slot's tensor one that may be added into. A leaf's grad is: adding to
+ * it is what backward is for. */
+static sr_status own(const target *to) {
+  if (to->leaf || exclusive(*to->slot)) return SR_OK;
+  sr_tensor *copy;
+  SR_TRY(sr__copied(*to->slot, &copy));
+  sr_tensor_release(*to->slot);
+  *to->slot = copy;
+  return SR_OK;
+}
+
+sr_status sr__give(sr_node *node, int input, sr_tensor *g) {
+  const sr_edge *edge = &node->edges[input];
+  if (!g) return SR_OK;
+  if (!sr__edge_leads(edge)) {
+    sr_tensor_release(g);
+    return SR_OK;
+  }
+  target to = target_of(edge);
+  if (!to.slot) {
+    sr_tensor_release(g);
+    return SR_OK;
+  }
+  sr_status status = fit(&to, &g);
+  if (status) return status;
+  if (!*to.slot) return store(&to, g);
+  status = own(&to);
+  if (!status) status = add_into(*to.slot, g);
+  sr_tensor_release(g);
+  return status;
+}
+
+sr_status sr__give_shared(sr_node *node, int input, sr_tensor *g) {
+  return sr__give(node, input, g ? sr_tensor_retain(g) : NULL);
+}
+
+sr_status sr__grad_buffer(sr_node *node, int input, sr_tensor **buffer, bool *fresh) {
+  sr_edge *edge = &node->edges[input];
+  target to = target_of(edge);
+  *fresh = !*to.slot;
+  if (*fresh) {
+    SR_TRY(sr__empty(to.backend, (sr_dtype)to.dtype, to.ndim, to.sizes, to.slot));
+    edge->fresh = true;
+  } else {
+    SR_TRY(own(&to));
+    sr__changed(*to.slot);
+  }
+  *buffer = *to.slot;
+  return SR_OK;
+}
+
+sr_status sr__grad_buffer_zeroed(sr_node *node, int input, sr_tensor **buffer) {
+  bool fresh;
+  SR_TRY(sr__grad_buffer(node, input, buffer, &fresh));
+  return fresh ? sr__fill(*buffer, sr_integer(0)) : SR_OK;
+}
+
+bool sr__wants(const sr_node *node, int input) {
+  const sr_edge *edge = &node->edges[input];
+  if (edge->node) return true;
+  return edge->leaf && leaf_slot(edge->leaf);
+}
+
+/* ---- what a backward function reads ------------------------------------------------------------ */
+
+sr_status sr__saved(const sr_node *node, int i, sr_tensor **out) {
+  if (node->released)
+    return sr__fail(SR_STATE,
+                    "backward: through %s a second time: what it kept was freed by the first "
+                    "backward; use {retain_graph = true} there",
+                    node->op->name);
+  const sr_saved *saved = &node->saved[i];
+  if (saved->tensor && saved->tensor->storage->memo.version != saved->version)
+    return sr__fail(SR_STATE,
+                    "backward: a tensor needed for the gradient of %s was changed in place "
+                    "(shape %s, version %lld, expected %lld)",
+                    node->op->name, SR_SHAPE_OF(saved->tensor),
+                    (long long)saved->tensor->storage->memo.version, (long long)saved->version);
+  *out = saved->tensor;
+  return SR_OK;
+}
+
+const void *sr__parameters(const sr_node *node) { return node->parameters; }
+
+int sr__input_ndim(const sr_node *node, int input) { return target_of(&node->edges[input]).ndim; }
+
+const int64_t *sr__input_sizes(const sr_node *node, int input) {
+  return target_of(&node->edges[input]).sizes;
+}
+
+/* ---- the pass ------------------------------------------------------------------------------------- */
+
+static void visit(pass *p, sr_node *node) {
+  if (node->visited) return;
+  node->visited = true;
+  node->references++; /* the pass's own */
+  node->waiting = 0;
+  node->all = p->all;
+  p->all = node;
+  node->next = p->ready;
+  p->ready = node;
+}
+
+/* Reaches every node behind those in p->ready, which is empty afterwards. */
+static void discover(pass *p) {
+  while (p->ready) {
+    sr_node *node = p->ready;
+    p->ready = node->next;
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+      sr_node *behind = node->edges[i].node;
+      if (!behind) continue;
+      visit(p, behind);
+      behind->waiting++;
+    }
+  }
+}
+
+static void user_done(pass *p, sr_node *node) {
+  if (--node->waiting > 0) return;
+  node->next = p->ready;
+  p->ready = node;
+}
+
+static sr_status capture_outputs(const pass *p, sr_node *node) {
+  for (uint32_t k = 0; k < node->n_outputs; k++) {
+    sr_output *o = &node->outputs[k];
+    if (o->retained && o->grad) {
+      sr_tensor *copy;
+      SR_TRY(sr__copied(o->grad, &copy));
+      sr_tensor_release(o->retained->grad);
+      o->retained->grad = copy;
+    }
+    for (int i = 0; p->capture && i < p->capture->n; i++) {
+      const sr_tensor *t = p->capture->inputs[i];
+      if (t->node != node || t->output != k || !o->grad) continue;
+      sr_tensor_release(p->capture->grads[i]);
+      p->capture->grads[i] = sr_tensor_retain(o->grad);
+    }
+  }
+  return SR_OK;
+}
+
+static sr_status check_numbers(const sr_node *node, const sr_tensor *g) {
+  sr_tensor *count = NULL;
+  SR_TRY(sr__empty(sr__backend_of(g), (sr_dtype)g->dtype, 0, NULL, &count));
+  sr_scalar sum = {0};
+  sr_status status = sr__reduce(SR_REDUCE_SUM, g, (1u << g->ndim) - 1, 0, count);
+  if (!status) status = sr_tensor_item(count, &sum);
+  sr_tensor_release(count);
+  if (!status && isnan(sum.number))
+    status = sr__fail(SR_STATE, "backward: the gradient of %s has NaN", node->op->name);
+  return status;
+}
+
+static sr_status check_edges(const sr_node *node) {
+  for (uint32_t i = 0; i < node->n_inputs; i++) {
+    if (!sr__wants(node, (int)i)) continue;
+    target to = target_of(&node->edges[i]);
+    if (*to.slot) SR_TRY(check_numbers(node, *to.slot));
+  }
+  return SR_OK;
+}
+
+/* Buffers that an interrupted backward left unwritten must not be taken for gradients. */
+static void settle_buffers(sr_node *node, sr_status status) {
+  for (uint32_t i = 0; i < node->n_inputs; i++) {
+    sr_edge *edge = &node->edges[i];
+    if (!edge->fresh) continue;
+    edge->fresh = false;
+    target to = target_of(edge);
+    if (!status || !to.slot) continue;
+    sr_tensor_release(*to.slot);
+    *to.slot = NULL;
+  }
+}
+
+enum { FEW_OUTPUTS = 8 };
+
+static sr_status call_backward(sr_node *node) {
+  sr_tensor *few[FEW_OUTPUTS], **grads = few;
+  size_t bytes = node->n_outputs * sizeof *grads;
+  if (node->n_outputs > FEW_OUTPUTS) SR_TRY(sr__new(bytes, (void **)&grads));
+  bool any = false;
+  for (uint32_t k = 0; k < node->n_outputs; k++) {
+    grads[k] = node->outputs[k].grad;
+    node->outputs[k].grad = NULL;
+    if (grads[k]) any = true;
+  }
+  sr_status status = any ? node->op->backward(node, grads) : SR_OK;
+  settle_buffers(node, status);
+  for (uint32_t k = 0; k < node->n_outputs; k++) sr_tensor_release(grads[k]);
+  if (grads != few) sr__free(grads, bytes);
+  if (!status && detect_anomaly) status = check_edges(node);
+  return status;
+}
+
+static sr_status run(pass *p) {
+  while (p->ready) {
+    sr_node *node = p->ready;
+    p->ready = node->next;
+    if (interrupted) return sr__fail(SR_INTERRUPTED, "backward: interrupted");
+    SR_TRY(capture_outputs(p, node));
+    SR_TRY(call_backward(node));
+    if (!p->retain_graph && node->n_saved) {
+      sr__node_free_saved(node);
+      node->released = true;
+    }
+    for (uint32_t i = 0; i < node->n_inputs; i++)
+      if (node->edges[i].node) user_done(p, node->edges[i].node);
+  }
+  return SR_OK;
+}
+
+static void finish(pass *p) {
+  while (p->all) {
+    sr_node *node = p->all;
+    p->all = node->all;
+    node->visited = false;
+    for (uint32_t k = 0; k < node->n_outputs; k++) {
+      sr_tensor_release(node->outputs[k].grad);
+      node->outputs[k].grad = NULL;
+    }
+    sr__node_release(node);
+  }
+}
+
+/* ---- roots ------------------------------------------------------------------------------------------ */
+
+static sr_status first_gradient(const sr_tensor *output, sr_tensor *gradient, sr_tensor **out) {
+  if (!gradient) {
+    if (output->numel != 1)
+      return sr__fail(SR_SHAPE,
+                      "backward: a gradient is needed for an output of shape %s (only one with one "
+                      "element has an implied one)",
+                      SR_SHAPE_OF(output));
+    SR_TRY(sr__empty_like(output, (sr_dtype)output->dtype, out));
+    sr_status status = sr__fill(*out, sr_integer(1));
+    if (status) sr_tensor_release(*out);
+    return status;
+  }
+  if (!sr__same_shape(output, gradient))
+    return sr__fail(SR_SHAPE, "backward: the gradient's shape %s is not the output's %s",
+                    SR_SHAPE_OF(gradient), SR_SHAPE_OF(output));
+  SR_TRY(sr__same_device("backward", 2, (const sr_tensor *[]){output, gradient}));
+  return sr__as(gradient, (sr_dtype)output->dtype, out);
+}
+
+/* Give a root its gradient as if a user had: through an edge of its own. */
+static sr_status seed(sr_tensor *output, sr_tensor *gradient) {
+  if (!sr_requires_grad(output))
+    return sr__fail(SR_STATE,
+                    "backward: the tensor does not require gradients and nothing it was computed "
+                    "from does (was it computed inside no_grad, or detached?)");
+  sr_tensor *g;
+  SR_TRY(first_gradient(output, gradient, &g));
+  sr_edge edge = {.node = output->node, .leaf = output->node ? NULL : output, .output = output->output};
+  sr_node root = {.n_inputs = 1, .edges = &edge};
+  return sr__give(&root, 0, g);
+}
+
+static sr_status start(pass *p, int n, sr_tensor *const *outputs, sr_tensor *const *gradients) {
+  for (int i = 0; i < n; i++) {
+    if (outputs[i]->history != outputs[i]->storage->history)
+      return sr__fail(SR_STATE, "backward: the tensor shares its values with one that was changed "
+                                "in place by an operation with gradient");
+    if (outputs[i]->node) visit(p, outputs[i]->node);
+  }
+  discover(p);
+  for (int i = 0; i < n; i++) SR_TRY(seed(outputs[i], gradients ? gradients[i] : NULL));
+  for (sr_node *node = p->all; node; node = node->all)
+    if (node->waiting == 0) {
+      node->next = p->ready;
+      p->ready = node;
+    }
+  return SR_OK;
+}
+
+static sr_status run_pass(pass *p, int n, sr_tensor *const *outputs, sr_tensor *const *gradients) {
+  if (running) return sr__fail(SR_STATE, "backward: called from inside a backward pass");
+  running = true;
+  interrupted = 0;
+  capturing = p->capture;
+  bool recording = sr_set_grad_enabled(false);
+  sr_status status = start(p, n, outputs, gradients);
+  if (!status) status = run(p);
+  finish(p);
+  sr_set_grad_enabled(recording);
+  capturing = NULL;
+  running = false;
+  return status;
+}
+
+sr_status sr_backward(sr_tensor *t, sr_tensor *gradient, bool retain_graph) {
+  pass p = {.retain_graph = retain_graph};
+  return run_pass(&p, 1, &t, &gradient);
+}
+
+static sr_status check_all_reached(int n, sr_tensor *const *grads) {
+  for (int i = 0; i < n; i++)
+    if (!grads[i])
+      return sr__fail(SR_STATE,
+                      "grad: input %d was not used to compute the outputs: use {allow_unused = true} "
+                      "to get nil for it",
+                      i + 1);
+  return SR_OK;
+}
+
+sr_status sr_gradients(int n_outputs, sr_tensor *const *outputs, sr_tensor *const *gradients,
+                       int n_inputs, sr_tensor *const *inputs, bool retain_graph,
+                       bool allow_unused, sr_tensor **out) {
+  for (int i = 0; i < n_inputs; i++) {
+    out[i] = NULL;
+    if (!sr_requires_grad(inputs[i]))
+      return sr__fail(SR_STATE, "grad: input %d does not require gradients", i + 1);
+  }
+  capture_list capture = {n_inputs, inputs, out};
+  pass p = {.retain_graph = retain_graph, .capture = &capture};
+  sr_status status = run_pass(&p, n_outputs, outputs, gradients);
+  if (!status && !allow_unused) status = check_all_reached(n_inputs, out);
+  for (int i = 0; status && i < n_inputs; i++) {
+    sr_tensor_release(out[i]);
+    out[i] = NULL;
+  }
+  return status;
+}
