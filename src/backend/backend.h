@@ -173,7 +173,7 @@ typedef struct {
   const void *log_probabilities, *weight; /* weight (classes) or NULL */
   const int64_t *target;
   int64_t ignore_index;
-  void *loss, *weights; /* forward */
+  void *loss, *weights; /* forward; weights NULL: not asked for */
   const void *grad;     /* backward */
   int64_t grad_stride;
   void *grad_x;

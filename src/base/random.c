@@ -267,8 +267,8 @@ void sr__random_uniform_double(sr_generator *g, int64_t n, double *out, double l
 
 /* ---- normal values -------------------------------------------------------- */
 
-/* Fewer than 16: normal_distribution<double> in DistributionsHelper.h (2.x has
- * log1p(-u2), which differs in the last place). */
+/* Fewer than 16: normal_distribution<double> in DistributionsHelper.h (later
+ * versions take log1p(-u2), which differs in the last place). */
 static double one_normal(sr_generator *g) {
   if (g->has_normal) {
     g->has_normal = false;

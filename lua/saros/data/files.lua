@@ -1,0 +1,171 @@
+-- Text files, folders, and where the data sets lie.
+
+local core = require "saros.core"
+local options = require "saros.options"
+
+local fail, show = options.fail, options.show
+
+local files = {}
+
+-- ---- text files ------------------------------------------------------------------
+
+local function read_all(where, path)
+  if type(path) ~= "string" then fail("%s: a file name expected, got %s", where, show(path)) end
+  local content, message = core.read_file(path)
+  if not content then fail("%s: %s", where, message) end
+  return content
+end
+
+local read_options = options.reader("data.read_lines",
+  {{"encoding", "string", "utf-8"}, {"skip_empty", "boolean", false}})
+
+--- The lines of a text file, without their ends (LF or CRLF) and without a byte order mark.
+--- What is not UTF-8 is refused with its line and byte.
+---@param path string
+---@param opts? {encoding: "utf-8"|"bytes", skip_empty: boolean} "bytes" takes lines as they are
+---@return string[]
+function files.read_lines(path, opts)
+  local where = "data.read_lines"
+  local o = read_options(opts)
+  options.one_of(where, "encoding", o.encoding, {"utf-8", "bytes"})
+  local content, check = read_all(where, path), o.encoding == "utf-8"
+  local lines, number, at = {}, 0, 1
+  if check and content:sub(1, 3) == "\xEF\xBB\xBF" then at = 4 end
+  while at <= #content do
+    local stop = content:find("\n", at, true) or #content + 1
+    local last = stop - 1
+    if content:byte(last) == 13 and last >= at then last = last - 1 end
+    local line = content:sub(at, last)
+    number = number + 1
+    if check then
+      local length, wrong = utf8.len(line)
+      if not length then
+        fail("%s: %s:%d: invalid UTF-8 at byte %d of the line (0x%02X)", where, path, number, wrong,
+          line:byte(wrong))
+      end
+    end
+    if line ~= "" or not o.skip_empty then lines[#lines + 1] = line end
+    at = stop + 1
+  end
+  return lines
+end
+
+--- Names of the files in a folder that match a Lua pattern, sorted: paths with the folder.
+---@param folder string
+---@param pattern? string default: all
+---@return string[]
+function files.list_files(folder, pattern)
+  local where = "data.list_files"
+  if type(folder) ~= "string" then fail("%s: a folder expected, got %s", where, show(folder)) end
+  if pattern ~= nil and type(pattern) ~= "string" then
+    fail("%s: a pattern expected, got %s", where, show(pattern))
+  end
+  local names, message = core.list_directory(folder)
+  if not names then fail("%s: %s", where, message) end
+  local list = {}
+  for _, name in ipairs(names) do
+    local path = folder:gsub("/+$", "") .. "/" .. name
+    if (not pattern or name:find(pattern)) and core.file_exists(path) == "file" then
+      list[#list + 1] = path
+    end
+  end
+  return list
+end
+
+-- ---- data sets ---------------------------------------------------------------------
+
+local function folder_of(path)
+  return path and (path:match("^(.*)/[^/]*$") or ".")
+end
+
+-- Where the program lies: its path, or the folder of $PATH that has it.
+local function program_folder()
+  local first = 0
+  while arg and arg[first - 1] do first = first - 1 end
+  local program = arg and first < 0 and arg[first]
+  if not program then return nil end
+  if program:find("/", 1, true) then return folder_of(program) end
+  for folder in (os.getenv("PATH") or ""):gmatch("[^:]+") do
+    if core.file_exists(folder .. "/" .. program) == "file" then return folder end
+  end
+end
+
+-- Folders that may hold data sets, best first: {folder, what it is}.
+local function places()
+  local list = {}
+  local function add(folder, what)
+    if folder and folder ~= "" then list[#list + 1] = {folder, what} end
+  end
+  add(os.getenv("SAROS_DATA"), "SAROS_DATA")
+  local home = os.getenv("HOME")
+  local cache = os.getenv("XDG_CACHE_HOME")
+  if not cache or cache == "" then cache = home and home .. "/.cache" end
+  add(cache and cache .. "/saros", "the full set in the cache")
+  local script = arg and arg[0] and folder_of(arg[0])
+  if script then
+    for _, up in ipairs {"/../data", "/../../data", "/data"} do
+      add(script .. up, "shipped with saros")
+    end
+  end
+  add("data", "shipped with saros")
+  local program = program_folder()
+  if program then
+    add(program .. "/../share/saros/data", "installed with saros")
+    add(program .. "/../../../data", "shipped with saros")
+  end
+  add("/usr/local/share/saros/data", "installed with saros")
+  add("/usr/share/saros/data", "installed with saros")
+  return list
+end
+
+-- scripts/../data -> data
+local function shorten(path)
+  local parts = {}
+  for part in path:gmatch("[^/]+") do
+    if part == ".." and #parts > 0 and parts[#parts] ~= ".." then
+      parts[#parts] = nil
+    elseif part ~= "." then
+      parts[#parts + 1] = part
+    end
+  end
+  return (path:sub(1, 1) == "/" and "/" or "") .. table.concat(parts, "/")
+end
+
+-- Say once where a data set was found.
+local told = {}
+local function tell(name, path, what)
+  if told[name] == path then return end
+  told[name] = path
+  local set = os.getenv("SAROS_DATA")
+  local hint = set and set ~= "" and what ~= "SAROS_DATA" and "; it is not in SAROS_DATA" or ""
+  io.stderr:write(("data: %s from %s (%s%s)\n"):format(name, path, what, hint))
+end
+
+--- Where a data set lies: a file or folder in $SAROS_DATA, else in the user's cache of full
+--- sets ($XDG_CACHE_HOME/saros or ~/.cache/saros), else among those shipped with saros.
+--- Says on standard error which one it took, once for each name.
+---@param name string as "names" or "eng-fra.txt"
+---@return string path
+function files.path(name)
+  local where = "data.path"
+  if type(name) ~= "string" or name == "" then
+    fail("%s: the name of a data set expected, got %s", where, show(name))
+  end
+  local searched, seen = {}, {}
+  for _, place in ipairs(places()) do
+    local path = place[1]:gsub("/+$", "") .. "/" .. name
+    local short = shorten(path)
+    if core.file_exists(path) then
+      if core.file_exists(short) then path = short end
+      tell(name, path, place[2])
+      return path
+    end
+    if not seen[short] then searched[#searched + 1] = short end
+    seen[short] = true
+  end
+  fail("%s: no data set '%s'. Looked for:\n\t%s\n"
+    .. "Set SAROS_DATA to the folder that holds it, or fetch the full sets with: "
+    .. "saros scripts/fetch_data.lua", where, name, table.concat(searched, "\n\t"))
+end
+
+return files

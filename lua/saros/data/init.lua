@@ -1,0 +1,27 @@
+-- saros.data: data sets, batches, files.
+
+local dataset = require "saros.data.dataset"
+local files = require "saros.data.files"
+
+---@class saros.data
+local data = {
+  Dataset = dataset.Dataset,
+  Subset = dataset.Subset,
+  random_split = dataset.random_split,
+  batches = require("saros.data.loader").batches,
+  read_lines = files.read_lines,
+  list_files = files.list_files,
+  path = files.path,
+}
+
+--- 0-based labels or ids, as files for other programs have them, counted from 1.
+---@param t saros.Tensor|integer|integer[] a tensor, a number or a list
+---@return saros.Tensor|integer|integer[] the same plus 1
+function data.from0(t)
+  if type(t) ~= "table" then return t + 1 end
+  local list = {}
+  for i, value in ipairs(t) do list[i] = data.from0(value) end
+  return list
+end
+
+return data

@@ -1,0 +1,128 @@
+-- data.batches: items of a data set in batches, in order or shuffled.
+--
+-- The order is that of PyTorch's DataLoader from the same seed. Each pass draws, from
+-- `generator` or else the default one, a number that PyTorch uses for its workers; then,
+-- to shuffle, a seed for a fresh generator that permutes (a given `generator` permutes
+-- itself, and does so once more at the end of a pass).
+
+local core = require "saros.core"
+local class = require "saros.class"
+local options = require "saros.options"
+local dataset = require "saros.data.dataset"
+
+local fail = options.fail
+
+---@class saros.data.BatchOptions
+---@field size? integer items in a batch, default 1
+---@field shuffle? boolean default false
+---@field drop_last? boolean leave out a last batch that is not full, default false
+---@field collate? fun(items: any[]): ... makes a batch of a list of items; default: the list
+---@field progress? string|boolean show a progress bar with this text
+---@field generator? saros.Generator where the order comes from
+
+---@class saros.data.Loader
+---@field dataset any
+---@overload fun(): ... next batch, nil at the end
+local Loader = class.extend(nil, "Loader")
+
+local read = options.reader("data.batches", {
+  {"size", "integer", 1}, {"shuffle", "boolean", false}, {"drop_last", "boolean", false},
+  {"collate", "function?"}, {"progress", "string|boolean", false}, {"generator", "generator?"},
+})
+
+function Loader:init(set, opts)
+  local o = read(opts)
+  if o.size < 1 then fail("data.batches: size must be at least 1, got %d", o.size) end
+  self.dataset = set
+  self.size, self.shuffle, self.drop_last = o.size, o.shuffle, o.drop_last
+  self.collate, self.generator, self.progress = o.collate, o.generator, o.progress
+  self.length, self.item = dataset.open("data.batches", set)
+end
+
+--- Number of batches in a pass.
+function Loader:__len()
+  if self.drop_last then return self.length // self.size end
+  return (self.length + self.size - 1) // self.size
+end
+
+local function permutation(self, generator)
+  return core.randperm(self.length, {generator = generator, device = "cpu"}):totable()
+end
+
+local function draw_order(self)
+  core.random_int64(self.generator)
+  if not self.shuffle then return nil end
+  if self.generator then return permutation(self, self.generator) end
+  local seed = core.random_int64()
+  return permutation(self, core.Generator():manual_seed(seed))
+end
+
+local function start(self)
+  self:close()
+  self.length = dataset.open("data.batches", self.dataset)
+  self.order, self.at = draw_order(self), 0
+  if self.progress then
+    local desc = type(self.progress) == "string" and self.progress or nil
+    self.bar = require("saros.progress").bar {total = #self, desc = desc}
+  end
+end
+
+local function finish(self)
+  if self.shuffle and self.generator then permutation(self, self.generator) end
+  self:close()
+  self.at = nil
+end
+
+local function take(self)
+  local last = math.min(self.at + self.size, self.length)
+  if self.at >= self.length or (self.drop_last and last - self.at < self.size) then return nil end
+  local items, order, item = {}, self.order, self.item
+  for i = self.at + 1, last do items[i - self.at] = item(order and order[i] or i) end
+  self.at = last
+  return items
+end
+
+-- A generic for calls this with nil for its first batch, so that each loop is a new
+-- pass, also after a loop that was left by break.
+function Loader:__call(_, previous)
+  if previous == nil then
+    start(self)
+  elseif self.bar then
+    self.bar:update(1)
+  end
+  local items = take(self)
+  if not items then return finish(self) end
+  if self.collate then return self.collate(items) end
+  return items
+end
+
+--- Show values behind the progress bar: loop:postfix{loss = 0.3}.
+---@param values table<string, any>
+function Loader:postfix(values)
+  if self.bar then self.bar:postfix(values) end
+end
+
+--- End the progress bar.
+function Loader:close()
+  if self.bar then self.bar:close() end
+  self.bar = nil
+end
+
+Loader.__close = Loader.close
+
+local loader = {}
+
+--- for batch in data.batches(set, {size = 64, shuffle = true}) do ... end
+---
+--- A batch is the list of its items, or what `collate` makes of that list. The result can
+--- be kept: `local loop = data.batches(...)`, then `for batch in loop do` for each pass,
+--- `#loop` batches, `loop:postfix{loss = x}` beside its progress bar.
+---@param set any a list, a tensor, or an object with get and __len
+---@param opts? saros.data.BatchOptions
+---@return saros.data.Loader
+function loader.batches(set, opts)
+  local loop = Loader(set, opts)
+  return loop, nil, nil, loop -- the last is closed when a loop over it ends
+end
+
+return loader

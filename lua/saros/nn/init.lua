@@ -1,0 +1,53 @@
+-- saros.nn: modules, functions and initial values, loaded when first named.
+
+local parts = require "saros.nn.module"
+require "saros.nn.state" -- adds state_dict, load_state_dict, to
+
+---@class saros.nn
+---@field Module saros.nn.Module
+---@field Parameter fun(t: saros.Tensor, requires_grad?: boolean): saros.Tensor
+---@field functional saros.nn.functional
+---@field init saros.nn.init
+---@field utils saros.nn.utils
+---@field detach fun(state: any): any
+local nn = {Module = parts.Module, Parameter = parts.Parameter}
+
+-- File -> the classes in it.
+local files = {
+  linear = "Linear Identity Flatten",
+  recurrent = "RNNBase RNN LSTM GRU",
+  embedding = "Embedding Dropout",
+  normalization = "LayerNorm BatchNorm1d",
+  containers = "Sequential ModuleList ModuleDict",
+  activation = "Tanh Sigmoid ReLU LeakyReLU ELU GELU SiLU Softplus LogSigmoid Softmax LogSoftmax",
+  loss = "NLLLoss CrossEntropyLoss MSELoss L1Loss SmoothL1Loss BCELoss BCEWithLogitsLoss",
+}
+
+-- Name -> function that gives its value.
+local loaders = {
+  functional = function() return require "saros.nn.functional" end,
+  init = function() return require "saros.nn.initializers" end,
+  utils = function() return require "saros.nn.utils" end,
+  detach = function() return require("saros.nn.utils").detach end,
+}
+for file, names in pairs(files) do
+  for name in names:gmatch("%S+") do
+    loaders[name] = function() return require("saros.nn." .. file)[name] end
+  end
+end
+
+local function load(self, name)
+  local loader = loaders[name]
+  if not loader then return nil end
+  local value = loader()
+  rawset(self, name, value)
+  return value
+end
+
+-- pairs(nn) shows everything, loaded or not.
+local function iterate(self)
+  for name in pairs(loaders) do load(self, name) end
+  return next, self, nil
+end
+
+return setmetatable(nn, {__index = load, __pairs = iterate})

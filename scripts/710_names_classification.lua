@@ -1,0 +1,240 @@
+-- Names: which language does a surname come from?
+--
+-- A recurrent network reads a name letter by letter and then says which of several
+-- languages it belongs to. This is PyTorch's tutorial "NLP From Scratch: Classifying Names
+-- with a Character-Level RNN": the same data, model, training and numbers.
+
+local usage = [[
+usage: saros 710_names_classification.lua [options] [name ...]
+
+Trains a character-level RNN on surnames, or loads the one it trained before, tests it on
+names that it has not seen, and tells the language of the names given.
+
+  --epochs N      passes over the training data (27)
+  --seed N        of the first weights and of the order of the names (1)
+  --device NAME   cpu or cuda (cpu: each name is a few tiny steps, too little for a GPU)
+  --data FOLDER   one file per language, one name per line (the data set "names")
+  --retrain       train, even if a trained model is there
+  --help          this text
+
+The model and the pictures are kept in the folder out/.]]
+
+local saros = require "saros"
+local nn, optim, data, text, plot = saros.nn, saros.optim, saros.data, saros.text, saros.plot
+
+-- ---- Options ---------------------------------------------------------------------------
+
+local function quit(message)
+  io.stderr:write(message, "\n(--help shows the options)\n")
+  os.exit(2)
+end
+
+local function whole_number(option, word)
+  local number = math.tointeger(tonumber(word))
+  if not number or number < 0 then
+    quit(("%s: a whole number expected, got %s"):format(option, word or "nothing"))
+  end
+  return number
+end
+
+local options = {epochs = 27, seed = 1, device = "cpu", names = {}}
+local i = 1
+while arg[i] do
+  local word, value = arg[i], arg[i + 1]
+  if word == "--epochs" or word == "--seed" then
+    options[word:sub(3)] = whole_number(word, value)
+    i = i + 1
+  elseif word == "--device" or word == "--data" then
+    if not value then quit(word .. ": a value expected") end
+    options[word:sub(3)] = value
+    i = i + 1
+  elseif word == "--retrain" then
+    options.retrain = true
+  elseif word == "--help" then
+    print(usage)
+    os.exit(0)
+  elseif word:sub(1, 1) == "-" then
+    quit("unknown option " .. word)
+  else
+    table.insert(options.names, word)
+  end
+  i = i + 1
+end
+
+saros.set_default_device(options.device)
+saros.manual_seed(options.seed)
+
+-- ---- Letters as tensors ------------------------------------------------------------------
+
+-- The alphabet: ASCII letters, a few signs, and "_" for every other letter.
+local alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,;'_"
+local letter_index = {}
+for _, letter, position in text.codes(alphabet) do letter_index[letter] = position end
+
+-- A name as a tensor (letters, 1, 58): for each letter a 1 at its place in the alphabet.
+-- The 1 in the middle is the size of the batch: names go through the network one by one.
+local function name_to_tensor(name)
+  local ids = {}
+  for _, letter in text.codes(name) do
+    table.insert(ids, letter_index[letter] or letter_index._)
+  end
+  return saros.one_hot(saros.tensor(ids), #alphabet):float():unsqueeze(2)
+end
+
+-- ---- Data ----------------------------------------------------------------------------------
+
+local Names = data.Dataset:extend("Names")
+
+-- One file per language: the file's name is the language.
+function Names:init(folder)
+  self.languages, self.items = {}, {}
+  for class, path in ipairs(data.list_files(folder, "%.txt$")) do
+    local language = path:match("([^/]+)%.txt$")
+    table.insert(self.languages, language)
+    local label = saros.tensor({class})
+    for _, name in ipairs(data.read_lines(path, {skip_empty = true})) do
+      table.insert(self.items,
+        {name = name, class = class, line = name_to_tensor(name), label = label})
+    end
+  end
+end
+
+function Names:__len() return #self.items end
+
+function Names:get(index) return self.items[index] end
+
+local names = Names(options.data or data.path("names"))
+if #names == 0 then quit("no .txt file with names in the folder of the data") end
+local languages = names.languages
+local train, test = data.random_split(names, {0.85, 0.15},
+  {generator = saros.Generator():manual_seed(2024)})
+print(("%d names of %d languages: %d to train, %d to test"):format(#names, #languages, #train,
+  #test))
+
+-- ---- Model --------------------------------------------------------------------------------
+
+local CharRNN = nn.Module:extend("CharRNN")
+
+function CharRNN:init(input_size, hidden_size, output_size)
+  self.rnn = nn.RNN(input_size, hidden_size)
+  self.h2o = nn.Linear(hidden_size, output_size)
+  self.softmax = nn.LogSoftmax(-1)
+end
+
+-- line: (letters, 1, input_size). What the RNN remembers after the last letter decides.
+function CharRNN:forward(line)
+  local _, hidden = self.rnn(line)
+  return self.softmax(self.h2o(hidden[1])) -- (1, output_size)
+end
+
+local model = CharRNN(#alphabet, 128, #languages)
+print(model)
+
+-- ---- Training --------------------------------------------------------------------------------
+
+-- Returns the mean loss of a name in each epoch.
+local function train_model(epochs)
+  local criterion = nn.NLLLoss()
+  local optimizer = optim.SGD(model:parameters(), {lr = 0.15})
+  local losses = {}
+  model:train()
+  for epoch = 1, epochs do
+    local loop = data.batches(train, {size = 64, shuffle = true, progress = "epoch " .. epoch})
+    local total = 0
+    for batch in loop do
+      local loss = 0
+      for _, item in ipairs(batch) do
+        loss = loss + criterion(model(item.line), item.label)
+      end
+      loss:backward()
+      nn.utils.clip_grad_norm_(model:parameters(), 3)
+      optimizer:step()
+      optimizer:zero_grad()
+      total = total + loss:item() / #batch
+      loop:postfix {loss = loss:item() / #batch}
+    end
+    losses[epoch] = total / #loop
+    print(("epoch %d: loss %.4f"):format(epoch, losses[epoch]))
+  end
+  return losses
+end
+
+local function say_picture(what, file, message)
+  print(file and ("%s: %s"):format(what, file) or ("%s: no picture, %s"):format(what, message))
+end
+
+-- A model is kept with its languages: for others it is of no use.
+local folder, model_file = "out", "out/names_classification.safetensors"
+assert(saros.make_directory(folder))
+
+local function load_model()
+  if options.retrain or not saros.file_exists(model_file) then return false end
+  local tensors, about = saros.load(model_file)
+  if about.languages ~= table.concat(languages, " ") then
+    print(model_file .. " knows other languages: training again")
+    return false
+  end
+  model:load_state_dict(tensors)
+  print(("model: %s, trained for %s epochs"):format(model_file, about.epochs))
+  return true
+end
+
+if not load_model() then
+  local start = saros.clock()
+  local losses = train_model(options.epochs)
+  print(("trained in %.1f s"):format(saros.clock() - start))
+  saros.save(model_file, model:state_dict(),
+    {languages = table.concat(languages, " "), epochs = tostring(options.epochs)})
+  if #losses > 0 then
+    say_picture("loss curve", plot.lines(losses, {
+      file = folder .. "/names_loss.png", title = "Loss while training", xlabel = "epoch",
+      ylabel = "mean loss of a name",
+    }))
+  end
+end
+
+-- ---- Test -------------------------------------------------------------------------------------
+
+-- counts[truth][prediction] over the names that were kept for the test.
+local function confusion()
+  local counts = {}
+  for truth = 1, #languages do
+    counts[truth] = {}
+    for guess = 1, #languages do counts[truth][guess] = 0 end
+  end
+  model:eval()
+  saros.no_grad(function()
+    for _, item in ipairs(test) do
+      local guess = model(item.line):argmax():item()
+      counts[item.class][guess] = counts[item.class][guess] + 1
+    end
+  end)
+  return counts
+end
+
+local counts = confusion()
+local right = 0
+for class = 1, #languages do right = right + counts[class][class] end
+print()
+plot.print_confusion(counts, languages)
+say_picture("confusion matrix", plot.confusion_matrix(counts, languages, {
+  file = folder .. "/names_confusion.png", title = "Languages of names: true and predicted",
+}))
+print(("right: %d of %d names"):format(right, #test))
+print(("test accuracy: %.2f"):format(right / #test))
+
+-- ---- Predictions ---------------------------------------------------------------------------------
+
+local function predict(name)
+  print(("\n%s"):format(name))
+  if text.length(name) == 0 then return end
+  local probability, class = saros.no_grad(function()
+    return model(name_to_tensor(name))[1]:exp():topk(math.min(3, #languages))
+  end)
+  for k = 1, #class do
+    print(("  %3.0f %%  %s"):format(100 * probability[k]:item(), languages[class[k]:item()]))
+  end
+end
+
+if #options.names == 0 then options.names = {"Dovesky", "Jackson", "Satoshi", "Rossi"} end
+for _, name in ipairs(options.names) do predict(name) end

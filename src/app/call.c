@@ -1,0 +1,207 @@
+/* call.c: protected calls, messages, tracebacks, Ctrl-C. */
+#include "app/call.h"
+
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "saros.h"
+
+static bool interactive;
+static lua_State *volatile running; /* whom Ctrl-C stops */
+static volatile sig_atomic_t interrupt_seen;
+
+/* ---- Ctrl-C --------------------------------------------------------------- */
+
+static void raise_interrupted(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  luaL_error(L, "interrupted!");
+}
+
+static void on_interrupt(int number) {
+  (void)number;
+  interrupt_seen = 1;
+  sr_interrupt();
+  if (running)
+    lua_sethook(running, raise_interrupted,
+                LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+bool sr__interrupt_seen(void) {
+  bool seen = interrupt_seen;
+  interrupt_seen = 0;
+  return seen;
+}
+
+/* No SA_RESTART: a script that waits for input must notice. A script that does
+ * not stop at the first Ctrl-C is killed by the second. */
+static void catch_interrupts(bool on) {
+  struct sigaction action = {.sa_handler = on ? on_interrupt : SIG_DFL};
+  if (!interactive) action.sa_flags = SA_RESETHAND;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+}
+
+void sr__call_interactive(bool on) {
+  interactive = on;
+  catch_interrupts(on);
+}
+
+/* ---- traceback ------------------------------------------------------------ */
+
+typedef enum { FRAME_C, FRAME_LIBRARY, FRAME_USER } frame_kind;
+
+enum { SHOWN_AT_EACH_END = 10, SCANNED_AT_EACH_END = 50 }; /* frames of a deep stack */
+
+static bool from_library(const char *source) {
+  return (source[0] == '=' || source[0] == '@') && !strncmp(source + 1, "saros/", 6);
+}
+
+static frame_kind kind_of(const lua_Debug *ar) {
+  if (*ar->what == 'C') return FRAME_C;
+  return from_library(ar->source) ? FRAME_LIBRARY : FRAME_USER;
+}
+
+/* "saros/nn/rnn.lua:55: " at the start of a message: its length, or 0. */
+static size_t library_position(const char *message) {
+  if (strncmp(message, "saros/", 6) != 0) return 0;
+  const char *at = strstr(message, ".lua:");
+  if (!at || memchr(message, ' ', (size_t)(at - message))) return 0;
+  at += strlen(".lua:");
+  at += strspn(at, "0123456789");
+  return strncmp(at, ": ", 2) ? 0 : (size_t)(at + 2 - message);
+}
+
+/* Replace the string on top, if it points into the library, by one that points
+ * at the innermost line of the user; in the REPL there may be none (a tail call). */
+static void point_at_user(lua_State *L) {
+  size_t skip = library_position(lua_tostring(L, -1));
+  if (!skip) return;
+  lua_Debug ar;
+  for (int level = 0; level < SCANNED_AT_EACH_END && lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (kind_of(&ar) != FRAME_USER || ar.currentline < 1) continue;
+    lua_pushfstring(L, "%s:%d: %s", ar.short_src, ar.currentline, lua_tostring(L, -1) + skip);
+    lua_remove(L, -2);
+    return;
+  }
+  if (!interactive) return;
+  lua_pushstring(L, lua_tostring(L, -1) + skip);
+  lua_remove(L, -2);
+}
+
+static void push_frame(lua_State *L, const lua_Debug *ar) {
+  lua_pushfstring(L, "\n\t%s:%d: in ", ar->short_src, ar->currentline);
+  if (*ar->namewhat)
+    lua_pushfstring(L, "%s '%s'", ar->namewhat, ar->name);
+  else if (*ar->what == 'm')
+    lua_pushliteral(L, "main chunk");
+  else
+    lua_pushfstring(L, "function <%s:%d>", ar->short_src, ar->linedefined);
+  lua_concat(L, 2);
+}
+
+/* lua_getstack takes time in proportion to the level, so of a stack that
+ * overflowed only both ends are looked at. */
+static int last_level(lua_State *L) {
+  lua_Debug ar;
+  int below = 0, above = 1;
+  while (lua_getstack(L, above, &ar)) below = above, above *= 2;
+  while (above - below > 1) {
+    int middle = below + (above - below) / 2;
+    *(lua_getstack(L, middle, &ar) ? &below : &above) = middle;
+  }
+  return below;
+}
+
+static int next_level(int level, int last) {
+  bool jump = level == SCANNED_AT_EACH_END && last > 2 * SCANNED_AT_EACH_END;
+  return jump ? last - SCANNED_AT_EACH_END : level + 1;
+}
+
+static int count_frames(lua_State *L, frame_kind kind) {
+  lua_Debug ar;
+  int count = 0, last = last_level(L);
+  for (int level = 0; lua_getstack(L, level, &ar); level = next_level(level, last)) {
+    lua_getinfo(L, "S", &ar);
+    count += kind_of(&ar) == kind;
+  }
+  return count;
+}
+
+/* Append the frames of one kind to the string on top. */
+static void add_frames(lua_State *L, frame_kind kind, const char *title) {
+  int count = count_frames(L, kind), last = last_level(L), nth = 0;
+  if (!count) return;
+  lua_pushstring(L, title);
+  lua_concat(L, 2);
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar); level = next_level(level, last)) {
+    lua_getinfo(L, "Sln", &ar);
+    if (kind_of(&ar) != kind) continue;
+    nth++;
+    if (nth > SHOWN_AT_EACH_END && nth <= count - SHOWN_AT_EACH_END) {
+      if (nth > SHOWN_AT_EACH_END + 1) continue;
+      lua_pushliteral(L, "\n\t...");
+    } else {
+      push_frame(L, &ar);
+    }
+    lua_concat(L, 2);
+  }
+}
+
+/* Message handler. An error value that is no string speaks through __tostring
+ * or is named by its type, as in stock Lua. */
+static int add_traceback(lua_State *L) {
+  if (!lua_tostring(L, 1)) {
+    if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) return 1;
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  } else {
+    lua_pushvalue(L, 1);
+  }
+  point_at_user(L);
+  if (interactive && count_frames(L, FRAME_USER) < 2) return 1; /* the message says the line */
+  add_frames(L, FRAME_USER, "\nstack traceback:");
+  if (!interactive) add_frames(L, FRAME_LIBRARY, "\ninside saros:");
+  return 1;
+}
+
+int sr__call(lua_State *L, int n_arguments, int n_results) {
+  int handler = lua_gettop(L) - n_arguments;
+  lua_pushcfunction(L, add_traceback);
+  lua_insert(L, handler);
+  running = L;
+  if (!interactive) catch_interrupts(true);
+  int status = lua_pcall(L, n_arguments, n_results, handler);
+  if (!interactive) catch_interrupts(false);
+  running = NULL;
+  lua_sethook(L, NULL, 0, 0); /* an interrupt that came too late */
+  interrupt_seen = 0;
+  lua_remove(L, handler);
+  return status;
+}
+
+/* ---- messages --------------------------------------------------------------- */
+
+bool sr__colours(int file) {
+  const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+  return isatty(file) && !(no_color && *no_color) && terminal && strcmp(terminal, "dumb") != 0;
+}
+
+bool sr__report(lua_State *L, int status) {
+  if (status == LUA_OK) return true;
+  const char *message = lua_tostring(L, -1);
+  if (!message) message = "(error message is not a string)";
+  bool red = interactive && sr__colours(STDERR_FILENO);
+  int first_line = (int)strcspn(message, "\n");
+  fflush(stdout);
+  fprintf(stderr, "%s%s%.*s%s%s\n", interactive ? "" : "saros: ", red ? "\033[31m" : "", first_line,
+          message, red ? "\033[0m" : "", message + first_line);
+  fflush(stderr);
+  lua_pop(L, 1);
+  return false;
+}

@@ -1,0 +1,45 @@
+/* recurrent_rows.h: what happens in a step besides the products, mode by mode.
+ *
+ * recurrent.c walks the steps and calls these kernels on blocks of rows (one row
+ * is one sequence). A recurrent mode is a forward and a backward function here, and
+ * a line in backend/recurrent_modes.c. */
+#ifndef SR_BACKEND_CPU_RECURRENT_ROWS_H
+#define SR_BACKEND_CPU_RECURRENT_ROWS_H
+
+#include "backend/backend.h"
+#include "backend/cpu/isa.h"
+
+/* `rows` sequences in one step. Row i of an array of width w is at i * w; G H
+ * for gates, H for states. */
+typedef struct {
+  int64_t rows, hidden;
+  const void *h_before, *c_before; /* states before the step; NULL for zeros */
+
+  /* forward: the sums of both sides in `gates`, save bias_hh; modes that split their
+   * gates find the hidden-side sums in hidden_gates. Leaves in gates and c what
+   * backward needs, the new states in h and c. */
+  void *gates;
+  const void *hidden_gates, *bias; /* bias_hh (G H), never NULL */
+  void *h, *c;
+
+  /* backward: grad_h and grad_c hold what comes from the step after, grad_output
+   * (or NULL) is added to grad_h. Writes grad_gates (and grad_hidden_gates), the
+   * gradient of c_before to grad_c, and to grad_h the part of the gradient of h_before
+   * that does not go through weight_hh (only modes with `direct`). */
+  const void *grad_output;
+  void *grad_h, *grad_c, *grad_gates, *grad_hidden_gates;
+} sr_recurrent_rows;
+
+typedef struct {
+  void (*forward)(const sr_recurrent_rows *);
+  void (*backward)(const sr_recurrent_rows *);
+  bool direct;
+} sr_recurrent_mode_kernels;
+
+typedef struct {
+  sr_recurrent_mode_kernels float32[SR_RECURRENT_MODES], float64[SR_RECURRENT_MODES];
+} sr_recurrent_kernels;
+
+SR_ISA_DECLARE(sr_recurrent_kernels, sr__recurrent_kernels)
+
+#endif

@@ -1,0 +1,230 @@
+/* bind_pointwise.c: the functions and methods of backend/pointwise.def, all made from
+ * its table: tanh(x), x:tanh(), x:tanh_(), x:add(y), x:clamp(0, 1), ... */
+#include <math.h>
+#include <string.h>
+
+#include "lua/binding.h"
+
+/* Names of parameters where PyTorch has them; others go by position. */
+static const struct {
+  const char *function, *names[2];
+} parameter_names[] = {
+    {"leaky_relu", {"negative_slope", NULL}},
+    {"elu", {"alpha", NULL}},
+    {"softplus", {"beta", "threshold"}},
+    {"clamp", {"min", "max"}},
+};
+
+static const char *parameter_name(const char *function, int k) {
+  for (size_t i = 0; i < sizeof parameter_names / sizeof *parameter_names; i++)
+    if (!strcmp(parameter_names[i].function, function)) return parameter_names[i].names[k];
+  return k ? "q" : "p";
+}
+
+/* The arguments of one call, brought into order. Upvalue 1 is the operation. */
+typedef struct {
+  sr_pointwise_op op;
+  sr_operand x[2];
+  double parameters[2];
+} call;
+
+static void read_call(lua_State *L, call *c) {
+  c->op = (sr_pointwise_op)lua_tointeger(L, lua_upvalueindex(1));
+  const sr_pointwise_info *info = sr_pointwise_get(c->op);
+  int arity = info->arity;
+  if (info->parameters || lua_gettop(L) != arity) {
+    const char *names[5] = {arity > 1 ? "input" : "input", "other"};
+    for (int k = 0; k < info->parameters; k++)
+      names[arity + k] = parameter_name(info->name, k);
+    names[arity + info->parameters] = NULL;
+    sr_arguments(L, info->name, names);
+  }
+  c->x[0] = sr_check_operand(L, 1, info->name, "input");
+  if (arity > 1) c->x[1] = sr_check_operand(L, 2, info->name, "other");
+  for (int k = 0; k < info->parameters; k++)
+    c->parameters[k] = sr_optional_number(L, arity + 1 + k, info->defaults[k], info->name,
+                                          parameter_name(info->name, k));
+}
+
+static int pointwise(lua_State *L) {
+  call c;
+  read_call(L, &c);
+  sr_tensor **y = sr_push_tensor(L);
+  sr_raise(L, sr_pointwise(c.op, c.x, c.parameters, y));
+  return sr_filled(L, 1);
+}
+
+static int pointwise_in_place(lua_State *L) {
+  call c;
+  read_call(L, &c);
+  sr_raise(L, sr_pointwise_(c.op, c.x, c.parameters));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* ---- where, masks, fills ---------------------------------------------------------------- */
+
+static int where(lua_State *L) {
+  static const char *const names[] = {"condition", "input", "other", NULL};
+  sr_arguments(L, "where", names);
+  sr_tensor *condition = sr_check_tensor(L, 1, "where", "condition");
+  sr_operand a = sr_check_operand(L, 2, "where", "input");
+  sr_operand b = sr_check_operand(L, 3, "where", "other");
+  sr_tensor **y = sr_push_tensor(L);
+  sr_raise(L, sr_where(condition, a, b, y));
+  return sr_filled(L, 1);
+}
+
+static int masked_fill(lua_State *L) {
+  sr_tensor *x = sr_check_tensor(L, 1, "masked_fill", "input");
+  sr_tensor *mask = sr_check_tensor(L, 2, "masked_fill", "mask");
+  sr_scalar value = sr_check_scalar(L, 3, "masked_fill", "value");
+  sr_tensor **y = sr_push_tensor(L);
+  sr_raise(L, sr_masked_fill(x, mask, value, y));
+  return sr_filled(L, 1);
+}
+
+static int masked_fill_in_place(lua_State *L) {
+  sr_tensor *x = sr_check_tensor(L, 1, "masked_fill_", "input");
+  sr_tensor *mask = sr_check_tensor(L, 2, "masked_fill_", "mask");
+  sr_raise(L, sr_masked_fill_(x, mask, sr_check_scalar(L, 3, "masked_fill_", "value")));
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int fill(lua_State *L) {
+  sr_tensor *x = sr_check_tensor(L, 1, "fill_", "input");
+  sr_raise(L, sr_fill_(x, sr_check_scalar(L, 2, "fill_", "value")));
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int zero(lua_State *L) {
+  sr_raise(L, sr_fill_(sr_check_tensor(L, 1, "zero_", "input"), sr_integer(0)));
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int copy(lua_State *L) {
+  sr_tensor *x = sr_check_tensor(L, 1, "copy_", "input");
+  sr_raise(L, sr_copy_(x, sr_check_tensor(L, 2, "copy_", "source")));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* addcmul-like shorthand: x:add(y, {alpha = 2}) is x + 2 y. */
+static int add_scaled(lua_State *L, bool in_place, const char *function) {
+  static const char *const names[] = {"input", "other", "alpha", NULL};
+  sr_arguments(L, function, names);
+  bool subtract = !strncmp(function, "sub", 3);
+  sr_operand x[2] = {sr_check_operand(L, 1, function, "input"),
+                     sr_check_operand(L, 2, function, "other")};
+  if (!lua_isnoneornil(L, 3)) {
+    sr_operand scaled[2] = {x[1], {.number = sr_check_scalar(L, 3, function, "alpha")}};
+    if (x[1].tensor) {
+      sr_tensor **product = sr_push_tensor(L);
+      sr_raise(L, sr_pointwise(sr_pointwise_find("mul"), scaled, NULL, product));
+      x[1].tensor = *product;
+    } else {
+      x[1].number = sr_number(x[1].number.number * scaled[1].number.number);
+    }
+  }
+  sr_pointwise_op op = (sr_pointwise_op)lua_tointeger(L, lua_upvalueindex(subtract ? 2 : 1));
+  if (in_place) {
+    sr_raise(L, sr_pointwise_(op, x, NULL));
+    lua_settop(L, 1);
+    return 1;
+  }
+  sr_tensor **y = sr_push_tensor(L);
+  sr_raise(L, sr_pointwise(op, x, NULL, y));
+  return sr_filled(L, 1);
+}
+
+static int add(lua_State *L) { return add_scaled(L, false, "add"); }
+static int add_in_place(lua_State *L) { return add_scaled(L, true, "add_"); }
+static int sub(lua_State *L) { return add_scaled(L, false, "sub"); }
+static int sub_in_place(lua_State *L) { return add_scaled(L, true, "sub_"); }
+
+/* ---- set-up --------------------------------------------------------------------------------- */
+
+static const sr_binding functions[] = {
+    {"where", where, false},
+    {"masked_fill", masked_fill, true},
+    {"masked_fill_", masked_fill_in_place, true},
+    {"fill_", fill, true},
+    {"zero_", zero, true},
+    {"copy_", copy, true},
+    {0},
+};
+
+/* Set core[name] and methods[name] (below it) to the closure on top. */
+static void register_closure(lua_State *L, const char *name) {
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -4, name);
+  lua_setfield(L, -2, name);
+}
+
+static void register_operation(lua_State *L, sr_pointwise_op op) {
+  const sr_pointwise_info *info = sr_pointwise_get(op);
+  lua_pushinteger(L, op);
+  lua_pushcclosure(L, pointwise, 1);
+  register_closure(L, info->name);
+  if (!info->in_place) return;
+  lua_pushinteger(L, op);
+  lua_pushcclosure(L, pointwise_in_place, 1);
+  char name[64];
+  int size = snprintf(name, sizeof name, "%s_", info->name);
+  if (size > 0 && (size_t)size < sizeof name) register_closure(L, name);
+}
+
+static void register_scaled(lua_State *L, const char *name, lua_CFunction function) {
+  lua_pushinteger(L, sr_pointwise_find("add"));
+  lua_pushinteger(L, sr_pointwise_find("sub"));
+  lua_pushcclosure(L, function, 2);
+  register_closure(L, name);
+}
+
+/* Another name for what is there. */
+static void alias(lua_State *L, const char *name, const char *of) {
+  lua_getfield(L, -1, of);
+  register_closure(L, name);
+}
+
+/* The list for tests: {name, arity, parameters, differentiable, in_place, low, high}. */
+static void push_list(lua_State *L) {
+  lua_newtable(L);
+  for (sr_pointwise_op op = 0; op < sr_pointwise_count(); op++) {
+    const sr_pointwise_info *info = sr_pointwise_get(op);
+    lua_createtable(L, 0, 8);
+    lua_pushstring(L, info->name);
+    lua_setfield(L, -2, "name");
+    lua_pushinteger(L, info->arity);
+    lua_setfield(L, -2, "arity");
+    lua_pushinteger(L, info->parameters);
+    lua_setfield(L, -2, "parameters");
+    lua_pushboolean(L, info->differentiable);
+    lua_setfield(L, -2, "differentiable");
+    lua_pushboolean(L, info->in_place);
+    lua_setfield(L, -2, "in_place");
+    lua_pushboolean(L, info->returns_bool);
+    lua_setfield(L, -2, "returns_bool");
+    lua_pushnumber(L, info->low);
+    lua_setfield(L, -2, "low");
+    lua_pushnumber(L, info->high);
+    lua_setfield(L, -2, "high");
+    lua_rawseti(L, -2, op + 1);
+  }
+}
+
+void sr_bind_pointwise(lua_State *L) {
+  for (sr_pointwise_op op = 0; op < sr_pointwise_count(); op++) register_operation(L, op);
+  register_scaled(L, "add", add);
+  register_scaled(L, "add_", add_in_place);
+  register_scaled(L, "sub", sub);
+  register_scaled(L, "sub_", sub_in_place);
+  alias(L, "clip", "clamp");
+  alias(L, "absolute", "abs");
+  sr_register(L, functions);
+  push_list(L);
+  lua_setfield(L, -2, "pointwise_operations");
+}

@@ -1,0 +1,468 @@
+/* bind_tensor.c: the tensor userdata: its life, attributes, operators. */
+#include <string.h>
+
+#include "lua/binding.h"
+
+static const char tag;           /* its address marks our userdata */
+static const char metatable_key; /* its address is the registry key of the metatable */
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+sr_tensor *sr_to_tensor(lua_State *L, int i) {
+  if (lua_type(L, i) != LUA_TUSERDATA || lua_rawlen(L, i) != sizeof(sr_lua_tensor)) return NULL;
+  sr_lua_tensor *u = lua_touserdata(L, i);
+  return u->tag == &tag ? u->tensor : NULL;
+}
+
+sr_tensor **sr_push_tensor(lua_State *L) {
+  sr_lua_tensor *u = lua_newuserdatauv(L, sizeof *u, 0);
+  *u = (sr_lua_tensor){.tag = &tag};
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
+  lua_setmetatable(L, -2);
+  return &u->tensor;
+}
+
+/* Lua sees 40 bytes a tensor, whatever it holds. So that memory stays flat, the bytes
+ * behind new tensors are charged to the collector, scaled so that it completes a cycle when what was
+ * allocated since the last is about as much as is alive: a large model does not make it run on every small
+ * tensor, and garbage never exceeds what is in use by much. */
+static int64_t uncharged;
+enum { CHARGE_BYTES = 1 << 18, HEADER_BYTES = 256 };
+
+static void charge(lua_State *L) {
+  double heap = lua_gc(L, LUA_GCCOUNT) * 1024.0;
+  double share = heap / (heap + (double)sr_memory_stats().live_bytes);
+  int kilobytes = (int)((double)uncharged * share / 1024);
+  uncharged = 0;
+  lua_gc(L, LUA_GCSTEP, kilobytes > 0 ? kilobytes : 1);
+}
+
+int sr_filled(lua_State *L, int n) {
+  for (int i = 1; i <= n; i++) {
+    sr_tensor *t = sr_to_tensor(L, -i);
+    if (t) uncharged += HEADER_BYTES + (int64_t)sr_tensor_storage_bytes(t);
+  }
+  if (uncharged > CHARGE_BYTES) charge(L);
+  return n;
+}
+
+void sr_push_shared(lua_State *L, sr_tensor *t) {
+  if (!t) {
+    lua_pushnil(L);
+    return;
+  }
+  sr_tensor **slot = sr_push_tensor(L);
+  *slot = sr_tensor_retain(t);
+}
+
+static int tensor_gc(lua_State *L) {
+  sr_lua_tensor *u = lua_touserdata(L, 1);
+  sr_tensor *t = u->tensor;
+  u->tensor = NULL;
+  sr_tensor_release(t);
+  return 0;
+}
+
+/* ---- attributes ------------------------------------------------------------------------------ */
+
+static int shape_tostring(lua_State *L) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addchar(&b, '[');
+  lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
+  for (lua_Integer k = 1; k <= n; k++) {
+    if (k > 1) luaL_addstring(&b, ", ");
+    lua_rawgeti(L, 1, k);
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
+    luaL_addvalue(&b);
+  }
+  luaL_addchar(&b, ']');
+  luaL_pushresult(&b);
+  return 1;
+}
+
+static int shape_eq(lua_State *L) {
+  bool equal = lua_type(L, 1) == LUA_TTABLE && lua_type(L, 2) == LUA_TTABLE &&
+               lua_rawlen(L, 1) == lua_rawlen(L, 2);
+  for (lua_Integer k = 1; equal && k <= (lua_Integer)lua_rawlen(L, 1); k++) {
+    lua_rawgeti(L, 1, k);
+    lua_rawgeti(L, 2, k);
+    equal = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  lua_pushboolean(L, equal);
+  return 1;
+}
+
+/* A list of integers that prints as [2, 3] and compares by value. */
+static int push_list(lua_State *L, int n, const int64_t *values) {
+  lua_createtable(L, n, 0);
+  for (int k = 0; k < n; k++) {
+    lua_pushinteger(L, values[k]);
+    lua_rawseti(L, -2, k + 1);
+  }
+  if (luaL_newmetatable(L, "saros.shape")) {
+    lua_pushcfunction(L, shape_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushcfunction(L, shape_eq);
+    lua_setfield(L, -2, "__eq");
+  }
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+static int get_shape(lua_State *L, sr_tensor *t) {
+  return push_list(L, sr_tensor_ndim(t), sr_tensor_sizes(t));
+}
+static int get_dtype(lua_State *L, sr_tensor *t) {
+  lua_pushstring(L, sr_dtype_name(sr_tensor_dtype(t)));
+  return 1;
+}
+static int get_device(lua_State *L, sr_tensor *t) {
+  char name[16];
+  lua_pushstring(L, sr_device_name(sr_tensor_device(t), name));
+  return 1;
+}
+static int get_ndim(lua_State *L, sr_tensor *t) {
+  lua_pushinteger(L, sr_tensor_ndim(t));
+  return 1;
+}
+static int get_grad(lua_State *L, sr_tensor *t) {
+  sr_push_shared(L, sr_grad(t));
+  return 1;
+}
+static int get_requires_grad(lua_State *L, sr_tensor *t) {
+  lua_pushboolean(L, sr_requires_grad(t));
+  return 1;
+}
+static int get_is_leaf(lua_State *L, sr_tensor *t) {
+  lua_pushboolean(L, sr_is_leaf(t));
+  return 1;
+}
+static int get_grad_fn(lua_State *L, sr_tensor *t) {
+  lua_pushstring(L, sr_grad_fn(t)); /* nil on a leaf */
+  return 1;
+}
+static int get_is_parameter(lua_State *L, sr_tensor *t) {
+  (void)t;
+  lua_pushboolean(L, ((sr_lua_tensor *)lua_touserdata(L, 1))->is_parameter);
+  return 1;
+}
+static int get_version(lua_State *L, sr_tensor *t) {
+  lua_pushinteger(L, sr_tensor_version(t));
+  return 1;
+}
+static int get_T(lua_State *L, sr_tensor *t) {
+  sr_tensor **y = sr_push_tensor(L);
+  int n = sr_tensor_ndim(t), dims[SR_MAX_DIMS];
+  for (int d = 0; d < n; d++) dims[d] = n - 1 - d;
+  sr_raise(L, sr_permute(t, n, dims, y));
+  return sr_filled(L, 1);
+}
+
+static const struct {
+  const char *name;
+  int (*get)(lua_State *L, sr_tensor *t);
+} attributes[] = {
+    {"shape", get_shape},         {"dtype", get_dtype},
+    {"device", get_device},       {"ndim", get_ndim},
+    {"grad", get_grad},           {"requires_grad", get_requires_grad},
+    {"is_leaf", get_is_leaf},     {"grad_fn", get_grad_fn},
+    {"is_parameter", get_is_parameter}, {"T", get_T},
+    {"_version", get_version},
+};
+
+static void refuse_field(lua_State *L, const char *name) {
+  const char *known[sizeof attributes / sizeof *attributes + 1] = {0};
+  for (size_t k = 0; k < sizeof attributes / sizeof *attributes; k++) known[k] = attributes[k].name;
+  const char *closest = sr_closest(name, known);
+  if (closest)
+    sr_error(L, "a tensor has no attribute or method '%s', did you mean '%s'?", name, closest);
+  sr_error(L, "a tensor has no attribute or method '%s'", name);
+}
+
+/* Upvalues: methods, attributes (name -> position in the list). Methods come first:
+ * they are looked up most. */
+static int tensor_index(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return sr_index_read(L);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TNIL) refuse_field(L, lua_tostring(L, 2));
+  sr_tensor *t = sr_check_tensor(L, 1, "index", "self");
+  return attributes[lua_tointeger(L, -1)].get(L, t);
+}
+
+static int tensor_newindex(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return sr_index_write(L);
+  const char *name = lua_tostring(L, 2);
+  sr_tensor *t = sr_check_tensor(L, 1, "index", "self");
+  if (!strcmp(name, "grad"))
+    sr_raise(L, sr_set_grad(t, sr_optional_tensor(L, 3, "grad", "value")));
+  else if (!strcmp(name, "requires_grad"))
+    sr_raise(L, sr_set_requires_grad(t, sr_optional_boolean(L, 3, false, "requires_grad", "value")));
+  else if (!strcmp(name, "is_parameter"))
+    ((sr_lua_tensor *)lua_touserdata(L, 1))->is_parameter = lua_toboolean(L, 3);
+  else
+    sr_error(L, "a tensor's attribute '%s' cannot be set (grad and requires_grad can)", name);
+  return 0;
+}
+
+/* ---- values --------------------------------------------------------------------------------------- */
+
+static int push_scalar(lua_State *L, const sr_tensor *t, sr_scalar value) {
+  if (sr_tensor_dtype(t) == SR_bool) lua_pushboolean(L, value.integer != 0);
+  else if (value.is_integer) lua_pushinteger(L, value.integer);
+  else lua_pushnumber(L, value.number);
+  return 1;
+}
+
+static int tensor_item(lua_State *L) {
+  sr_tensor *t = sr_check_tensor(L, 1, "item", "self");
+  sr_scalar value;
+  sr_raise(L, sr_tensor_item(t, &value));
+  return push_scalar(L, t, value);
+}
+
+static void push_element(lua_State *L, sr_dtype dtype, const char *value) {
+  switch (dtype) {
+    case SR_float32: lua_pushnumber(L, *(const float *)value); break;
+    case SR_float64: lua_pushnumber(L, *(const double *)value); break;
+    case SR_int64: lua_pushinteger(L, *(const int64_t *)value); break;
+    default: lua_pushboolean(L, *(const uint8_t *)value); break;
+  }
+}
+
+/* Nested tables, row by row; `values` moves on. At most SR_MAX_DIMS deep. */
+static void push_nested(lua_State *L, const sr_tensor *t, int d, const char **values) {
+  sr_dtype dtype = sr_tensor_dtype(t);
+  if (d == sr_tensor_ndim(t)) {
+    push_element(L, dtype, *values);
+    *values += sr_dtype_bytes(dtype);
+    return;
+  }
+  int64_t n = sr_tensor_sizes(t)[d];
+  lua_createtable(L, n < 1 << 20 ? (int)n : 0, 0);
+  for (int64_t i = 1; i <= n; i++) {
+    push_nested(L, t, d + 1, values);
+    lua_rawseti(L, -2, i);
+  }
+}
+
+static int tensor_totable(lua_State *L) {
+  sr_tensor *t = sr_check_tensor(L, 1, "totable", "self");
+  luaL_checkstack(L, SR_MAX_DIMS + 4, "totable");
+  size_t bytes = (size_t)sr_tensor_numel(t) * sr_dtype_bytes(sr_tensor_dtype(t));
+  char *values = lua_newuserdatauv(L, bytes + 1, 0);
+  sr_raise(L, sr_tensor_read(t, values));
+  const char *at = values;
+  push_nested(L, t, 0, &at);
+  return 1;
+}
+
+static int text_gc(lua_State *L) {
+  sr_text_free(lua_touserdata(L, 1));
+  return 0;
+}
+
+static int tensor_tostring(lua_State *L) {
+  sr_tensor *t = sr_to_tensor(L, 1);
+  if (!t) {
+    lua_pushliteral(L, "tensor (released)");
+    return 1;
+  }
+  sr_text *text = lua_newuserdatauv(L, sizeof *text, 0); /* freed by its __gc */
+  *text = (sr_text){0};
+  if (luaL_newmetatable(L, "saros.text")) {
+    lua_pushcfunction(L, text_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  sr_raise(L, sr_tensor_format(t, &sr_print_defaults, text));
+  lua_pushlstring(L, text->bytes, text->size);
+  sr_text_free(text);
+  return 1;
+}
+
+static int tensor_concat(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  luaL_tolstring(L, 2, NULL);
+  lua_concat(L, 2);
+  return 1;
+}
+
+static int tensor_len(lua_State *L) {
+  sr_tensor *t = sr_check_tensor(L, 1, "#", "self");
+  if (sr_tensor_ndim(t) == 0) sr_error(L, "#: a 0-dimensional tensor has no length");
+  lua_pushinteger(L, sr_tensor_sizes(t)[0]);
+  return 1;
+}
+
+static int tensor_size(lua_State *L) {
+  sr_tensor *t = sr_check_tensor(L, 1, "size", "self");
+  if (lua_isnoneornil(L, 2)) return get_shape(L, t);
+  int d = sr_check_dim(L, 2, "size", "dim"), n = sr_tensor_ndim(t);
+  if (d >= n || d < -n)
+    sr_error(L, "size: dimension %lld of a %d-dimensional tensor", (long long)lua_tointeger(L, 2), n);
+  lua_pushinteger(L, sr_tensor_sizes(t)[d < 0 ? d + n : d]);
+  return 1;
+}
+
+static int tensor_stride(lua_State *L) {
+  sr_tensor *t = sr_check_tensor(L, 1, "stride", "self");
+  return push_list(L, sr_tensor_ndim(t), sr_tensor_strides(t));
+}
+
+static int tensor_dim(lua_State *L) { return get_ndim(L, sr_check_tensor(L, 1, "dim", "self")); }
+
+static int tensor_numel(lua_State *L) {
+  lua_pushinteger(L, sr_tensor_numel(sr_check_tensor(L, 1, "numel", "self")));
+  return 1;
+}
+
+static int tensor_is_contiguous(lua_State *L) {
+  lua_pushboolean(L, sr_tensor_is_contiguous(sr_check_tensor(L, 1, "is_contiguous", "self")));
+  return 1;
+}
+
+static int tensor_is_floating_point(lua_State *L) {
+  sr_tensor *t = sr_check_tensor(L, 1, "is_floating_point", "self");
+  lua_pushboolean(L, sr_dtype_is_floating(sr_tensor_dtype(t)));
+  return 1;
+}
+
+static int is_tensor(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, sr_to_tensor(L, 1) != NULL);
+  return 1;
+}
+
+/* for i, row in x:rows() do */
+static int next_row(lua_State *L) {
+  sr_tensor *t = sr_check_tensor(L, 1, "rows", "self");
+  lua_Integer i = luaL_checkinteger(L, 2);
+  if (i >= sr_tensor_sizes(t)[0]) return 0;
+  lua_pushinteger(L, i + 1);
+  sr_tensor **row = sr_push_tensor(L);
+  sr_raise(L, sr_select(t, 0, i, row));
+  sr_filled(L, 1);
+  return 2;
+}
+
+static int tensor_rows(lua_State *L) {
+  sr_tensor *t = sr_check_tensor(L, 1, "rows", "self");
+  if (sr_tensor_ndim(t) == 0) sr_error(L, "rows: a 0-dimensional tensor has no rows");
+  lua_pushcfunction(L, next_row);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, 0);
+  return 3;
+}
+
+/* ---- operators ------------------------------------------------------------------------------------------ */
+
+/* Upvalues: the operation, its name. */
+static int operator_binary(lua_State *L) {
+  const char *name = lua_tostring(L, lua_upvalueindex(2));
+  sr_operand x[2] = {sr_check_operand(L, 1, name, "a"), sr_check_operand(L, 2, name, "b")};
+  sr_tensor **y = sr_push_tensor(L);
+  sr_raise(L, sr_pointwise((sr_pointwise_op)lua_tointeger(L, lua_upvalueindex(1)), x, NULL, y));
+  return sr_filled(L, 1);
+}
+
+/* Lua makes the result of < and <= a boolean, so they are for single values. */
+static int operator_order(lua_State *L) {
+  const char *symbol = lua_tostring(L, lua_upvalueindex(2));
+  for (int i = 1; i <= 2; i++) {
+    sr_tensor *t = sr_to_tensor(L, i);
+    if (t && sr_tensor_numel(t) != 1)
+      sr_error(L, "%s: Lua can compare single values only: use a:lt(b), a:le(b), a:gt(b), a:ge(b)",
+               symbol);
+  }
+  double a = sr_check_scalar(L, 1, symbol, "a").number, b = sr_check_scalar(L, 2, symbol, "b").number;
+  lua_pushboolean(L, lua_toboolean(L, lua_upvalueindex(1)) ? a <= b : a < b);
+  return 1;
+}
+
+static void set_operator(lua_State *L, const char *event, const char *operation) {
+  lua_pushinteger(L, sr_pointwise_find(operation));
+  lua_pushstring(L, operation);
+  lua_pushcclosure(L, operator_binary, 2);
+  lua_setfield(L, -2, event);
+}
+
+static void set_order(lua_State *L, const char *event, const char *symbol, bool or_equal) {
+  lua_pushboolean(L, or_equal);
+  lua_pushstring(L, symbol);
+  lua_pushcclosure(L, operator_order, 2);
+  lua_setfield(L, -2, event);
+}
+
+/* ---- set-up ---------------------------------------------------------------------------------------------- */
+
+static const sr_binding functions[] = {
+    {"item", tensor_item, true},
+    {"totable", tensor_totable, true},
+    {"size", tensor_size, true},
+    {"stride", tensor_stride, true},
+    {"dim", tensor_dim, true},
+    {"numel", tensor_numel, true},
+    {"nelement", tensor_numel, true},
+    {"is_contiguous", tensor_is_contiguous, true},
+    {"is_floating_point", tensor_is_floating_point, true},
+    {"rows", tensor_rows, true},
+    {"is_tensor", is_tensor, false},
+    {0},
+};
+
+void sr_register(lua_State *L, const sr_binding *list) {
+  for (; list->name; list++) {
+    lua_pushcfunction(L, list->function);
+    if (list->method) {
+      lua_pushvalue(L, -1);
+      lua_setfield(L, -4, list->name);
+    }
+    lua_setfield(L, -2, list->name);
+  }
+}
+
+static void push_attributes(lua_State *L) {
+  lua_newtable(L);
+  for (size_t k = 0; k < sizeof attributes / sizeof *attributes; k++) {
+    lua_pushinteger(L, (lua_Integer)k);
+    lua_setfield(L, -2, attributes[k].name);
+  }
+}
+
+void sr_bind_tensor(lua_State *L) {
+  sr_register(L, functions);
+  int methods = lua_gettop(L) - 1;
+  lua_newtable(L); /* the metatable */
+  lua_pushvalue(L, methods);
+  push_attributes(L);
+  lua_pushcclosure(L, tensor_index, 2);
+  lua_setfield(L, -2, "__index");
+  static const luaL_Reg events[] = {{"__newindex", tensor_newindex}, {"__gc", tensor_gc},
+                                    {"__close", tensor_gc},          {"__tostring", tensor_tostring},
+                                    {"__concat", tensor_concat},     {"__len", tensor_len},
+                                    {NULL, NULL}};
+  luaL_setfuncs(L, events, 0);
+  set_operator(L, "__add", "add");
+  set_operator(L, "__sub", "sub");
+  set_operator(L, "__mul", "mul");
+  set_operator(L, "__div", "div");
+  set_operator(L, "__pow", "pow");
+  set_operator(L, "__mod", "remainder");
+  set_operator(L, "__idiv", "floor_divide");
+  set_order(L, "__lt", "<", false);
+  set_order(L, "__le", "<=", true);
+  lua_pushinteger(L, sr_pointwise_find("neg"));
+  lua_pushliteral(L, "neg");
+  lua_pushcclosure(L, operator_binary, 2); /* Lua passes the operand twice; neg reads the first */
+  lua_setfield(L, -2, "__unm");
+  lua_pushliteral(L, "tensor");
+  lua_setfield(L, -2, "__name");
+  lua_pushliteral(L, "tensor");
+  lua_setfield(L, -2, "__metatable"); /* a script cannot take it apart */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+}

@@ -1,0 +1,149 @@
+/* norm.c: layer and batch normalisation, composed of differentiable operations.
+ *
+ *   y = (x - mean) / sqrt(var + eps) * weight + bias
+ * with mean and biased var over the last dimensions (layer) or over all but the
+ * channels (batch). */
+#include "ops/compose.h"
+
+/* ---- parts ------------------------------------------------------------------------------ */
+
+static sr_tensor *mean_over(sr_work *w, sr_tensor *x, const sr_dims *dims) {
+  sr_tensor *made;
+  return SR_COMPOSE(w, sr_mean(x, dims, &made));
+}
+
+/* centered / sqrt(var + eps) */
+static sr_tensor *scaled(sr_work *w, sr_tensor *centered, sr_tensor *var, double eps) {
+  sr_tensor *inverse = sr__work_unary(w, SR_LINE_rsqrt, sr__work_number(w, SR_LINE_add, var, eps));
+  return sr__work_binary(w, SR_LINE_mul, centered, inverse);
+}
+
+static sr_tensor *affine(sr_work *w, sr_tensor *x, sr_tensor *weight, sr_tensor *bias) {
+  if (weight) x = sr__work_binary(w, SR_LINE_mul, x, weight);
+  if (bias) x = sr__work_binary(w, SR_LINE_add, x, bias);
+  return x;
+}
+
+static sr_status check_parameter(const char *name, const char *what, const sr_tensor *t,
+                                 const sr_tensor *x, int ndim, const int64_t *sizes) {
+  if (!t) return SR_OK;
+  bool fits = t->ndim == ndim;
+  for (int d = 0; fits && d < ndim; d++) fits = t->sizes[d] == sizes[d];
+  if (!fits)
+    return sr__fail(SR_SHAPE, "%s: expected %s %s for x %s, got shape %s", name, what,
+                    sr__shape_text(ndim, sizes, (char[SR_SHAPE_TEXT]){0}), SR_SHAPE_OF(x),
+                    SR_SHAPE_OF(t));
+  if (t->dtype != x->dtype)
+    return sr__fail(SR_DTYPE, "%s: %s is %s, x is %s", name, what, SR_DTYPE_OF(t), SR_DTYPE_OF(x));
+  return sr__same_device(name, 2, (const sr_tensor *[]){x, t});
+}
+
+/* ---- layer_norm ---------------------------------------------------------------------------- */
+
+static sr_status check_layer(const sr_tensor *x, int n, const int64_t *size,
+                             const sr_tensor *weight, const sr_tensor *bias) {
+  SR_TRY(sr__need_floating("layer_norm", x));
+  bool fits = n >= 1 && n <= x->ndim;
+  for (int d = 0; fits && d < n; d++) fits = x->sizes[x->ndim - n + d] == size[d];
+  if (!fits)
+    return sr__fail(
+        SR_SHAPE, "layer_norm: x %s does not end in the normalized shape %s", SR_SHAPE_OF(x),
+        n < 0 || n > SR_MAX_DIMS ? "(?)" : sr__shape_text(n, size, (char[SR_SHAPE_TEXT]){0}));
+  SR_TRY(check_parameter("layer_norm", "weight", weight, x, n, size));
+  return check_parameter("layer_norm", "bias", bias, x, n, size);
+}
+
+sr_status sr_layer_norm(sr_tensor *x, int n, const int64_t *size, sr_tensor *weight,
+                        sr_tensor *bias, double eps, sr_tensor **out) {
+  SR_TRY(check_layer(x, n, size, weight, bias));
+  sr_dims dims = {.n = n, .keepdim = true};
+  for (int d = 0; d < n; d++) dims.dim[d] = x->ndim - n + d;
+  sr_work w = sr__compose();
+  sr_tensor *centered = sr__work_binary(&w, SR_LINE_sub, x, mean_over(&w, x, &dims));
+  sr_tensor *var = mean_over(&w, sr__work_unary(&w, SR_LINE_square, centered), &dims);
+  return sr__work_take(&w, affine(&w, scaled(&w, centered, var, eps), weight, bias), out);
+}
+
+/* ---- batch_norm ------------------------------------------------------------------------------ */
+
+static sr_status check_batch(const sr_tensor *x, const sr_tensor *running_mean,
+                             const sr_tensor *running_var, const sr_tensor *weight,
+                             const sr_tensor *bias, bool training) {
+  static const char name[] = "batch_norm";
+  SR_TRY(sr__need_floating(name, x));
+  if (x->ndim != 2 && x->ndim != 3)
+    return sr__fail(SR_SHAPE, "%s: expected x (N, C) or (N, C, L), got shape %s", name,
+                    SR_SHAPE_OF(x));
+  const int64_t *channels = &x->sizes[1];
+  SR_TRY(check_parameter(name, "running_mean", running_mean, x, 1, channels));
+  SR_TRY(check_parameter(name, "running_var", running_var, x, 1, channels));
+  SR_TRY(check_parameter(name, "weight", weight, x, 1, channels));
+  SR_TRY(check_parameter(name, "bias", bias, x, 1, channels));
+  if (!running_mean != !running_var)
+    return sr__fail(SR_ARGUMENT, "%s: running_mean and running_var come together", name);
+  if (!training && !running_mean)
+    return sr__fail(SR_ARGUMENT, "%s: running_mean and running_var are needed when not training",
+                    name);
+  if (training && *channels && x->numel / *channels <= 1)
+    return sr__fail(SR_SHAPE,
+                    "%s: more than 1 value per channel is needed when training, got shape %s", name,
+                    SR_SHAPE_OF(x));
+  return SR_OK;
+}
+
+/* t (C) against x (N, C, L): (C, 1), a view. */
+static sr_tensor *channel_view(sr_work *w, sr_tensor *t, const sr_tensor *x) {
+  sr_tensor *made;
+  if (!t || x->ndim == 2) return t;
+  return SR_COMPOSE(w, sr_view(t, 2, (int64_t[]){x->sizes[1], 1}, &made));
+}
+
+/* (1 - momentum) running + momentum seen */
+static sr_tensor *mixed(sr_work *w, sr_tensor *running, sr_tensor *seen, double momentum) {
+  sr_tensor *made;
+  sr_tensor *flat = SR_COMPOSE(w, sr_view(seen, 1, running->sizes, &made));
+  return sr__work_binary(w, SR_LINE_add, sr__work_number(w, SR_LINE_mul, running, 1 - momentum),
+                         sr__work_number(w, SR_LINE_mul, flat, momentum));
+}
+
+/* The running variance is that of the unbiased estimate. Both are computed before one of
+ * them is written; nothing is recorded. */
+static sr_status update_running(sr_tensor *running_mean, sr_tensor *running_var, const sr_tensor *x,
+                                sr_tensor *mean, sr_tensor *var, double momentum) {
+  sr_work w = sr__work_begin();
+  double count = (double)(x->numel / x->sizes[1]);
+  sr_tensor *unbiased = sr__work_number(&w, SR_LINE_mul, var, count / (count - 1));
+  sr_tensor *next_mean = mixed(&w, running_mean, mean, momentum);
+  sr_tensor *next_var = mixed(&w, running_var, unbiased, momentum);
+  if (!w.status) w.status = sr_copy_(running_mean, next_mean);
+  if (!w.status) w.status = sr_copy_(running_var, next_var);
+  return sr__work_end(&w);
+}
+
+static sr_tensor *normalised_by_batch(sr_work *w, sr_tensor *x, sr_tensor *running_mean,
+                                      sr_tensor *running_var, double momentum, double eps) {
+  sr_dims dims = {.n = x->ndim - 1, .dim = {0, 2}, .keepdim = true};
+  sr_tensor *mean = mean_over(w, x, &dims);
+  sr_tensor *centered = sr__work_binary(w, SR_LINE_sub, x, mean);
+  sr_tensor *var = mean_over(w, sr__work_unary(w, SR_LINE_square, centered), &dims);
+  sr_tensor *y = scaled(w, centered, var, eps);
+  if (running_mean && !w->status && x->sizes[1])
+    w->status = update_running(running_mean, running_var, x, mean, var, momentum);
+  return y;
+}
+
+sr_status sr_batch_norm(sr_tensor *x, sr_tensor *running_mean, sr_tensor *running_var,
+                        sr_tensor *weight, sr_tensor *bias, bool training, double momentum,
+                        double eps, sr_tensor **out) {
+  SR_TRY(check_batch(x, running_mean, running_var, weight, bias, training));
+  sr_work w = sr__compose();
+  sr_tensor *y;
+  if (training) {
+    y = normalised_by_batch(&w, x, running_mean, running_var, momentum, eps);
+  } else {
+    sr_tensor *mean = channel_view(&w, running_mean, x), *var = channel_view(&w, running_var, x);
+    y = scaled(&w, sr__work_binary(&w, SR_LINE_sub, x, mean), var, eps);
+  }
+  sr_tensor *scale = channel_view(&w, weight, x), *shift = channel_view(&w, bias, x);
+  return sr__work_take(&w, affine(&w, y, scale, shift), out);
+}
