@@ -8,5 +8,5 @@ for name in pairs(_G) do globals[name] = true end
 local saros = require "saros"
 local x = saros.tensor({{1.0, 2.0}, {3.0, 4.0}})
 assert(x:matmul(x):sum():item() == 54)
-assert(saros.nn.LSTM(2, 3)(saros.ones(4, 1, 2)).shape[3] == 3)
+assert(saros.nn.RNN(2, 3)(saros.ones(4, 1, 2)).shape[3] == 3)
 for name in pairs(_G) do assert(globals[name], "require made the global " .. name) end

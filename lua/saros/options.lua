@@ -125,7 +125,7 @@ end
 ---@param names string[]
 ---@return string|nil
 function options.closest(word, names)
-  local best, least = nil, math.max(2, #word // 2) + 1
+  local best, least = nil, #word // 2 + 1
   for _, name in ipairs(names) do
     local edits = distance(word:lower(), name:lower())
     if edits < least then best, least = name, edits end

@@ -66,14 +66,14 @@ static frame_kind kind_of(const lua_Debug *ar) {
   return from_library(ar->source) ? FRAME_LIBRARY : FRAME_USER;
 }
 
-/* "saros/nn/rnn.lua:55: " at the start of a message: its length, or 0. */
+/* "saros/nn/rnn:55: " at the start of a message: its length, or 0. */
 static size_t library_position(const char *message) {
   if (strncmp(message, "saros/", 6) != 0) return 0;
-  const char *at = strstr(message, ".lua:");
-  if (!at || memchr(message, ' ', (size_t)(at - message))) return 0;
-  at += strlen(".lua:");
-  at += strspn(at, "0123456789");
-  return strncmp(at, ": ", 2) ? 0 : (size_t)(at + 2 - message);
+  size_t colon = strcspn(message, ": \n");
+  if (message[colon] != ':') return 0;
+  size_t digits = strspn(message + colon + 1, "0123456789");
+  size_t end = colon + 1 + digits;
+  return digits && !strncmp(message + end, ": ", 2) ? end + 2 : 0;
 }
 
 /* Replace the string on top, if it points into the library, by one that points

@@ -56,6 +56,16 @@ static void add_keys(lua_State *L, int found, const request *r, int table) {
       add_candidate(L, found, r, lua_tostring(L, -2));
 }
 
+/* A tensor's __index is a C function; what it looks in are its upvalues. */
+static void add_upvalues(lua_State *L, int found, const request *r) {
+  if (luaL_getmetafield(L, -1, "__index") == LUA_TNIL) return;
+  for (int i = 1; lua_iscfunction(L, -1) && lua_getupvalue(L, -1, i); i++) {
+    if (lua_istable(L, -1)) add_keys(L, found, r, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 /* Replace the value on top by the table where its missing fields are looked up:
  * __index or, where that is a function, the metatable itself. */
 static bool step_to_index(lua_State *L) {
@@ -73,6 +83,7 @@ static bool step_to_index(lua_State *L) {
 static void add_fields(lua_State *L, int found, const request *r) {
   for (int links = 0; links < MOST_LINKS; links++) {
     if (lua_istable(L, -1)) add_keys(L, found, r, lua_gettop(L));
+    add_upvalues(L, found, r);
     if (!step_to_index(L)) break;
   }
   lua_pop(L, 1);

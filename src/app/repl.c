@@ -168,18 +168,36 @@ static bool silenced(const char *text) {
   return size && text[size - 1] == ';';
 }
 
-/* Print the n values on top, which are popped, and keep the first as `_`. */
+/* The arguments through `print`: on one line, or where one of them takes several
+ * lines (a tensor), each on its own. Protected: __tostring is the user's. */
+static int print_values(lua_State *L) {
+  int n = lua_gettop(L);
+  bool one_line = true;
+  for (int i = 1; i <= n; i++) {
+    if (strchr(luaL_tolstring(L, i, NULL), '\n')) one_line = false;
+    lua_replace(L, i);
+  }
+  luaL_checkstack(L, n + 1, "too many results to print");
+  for (int i = 1; i <= n; i += one_line ? n : 1) {
+    lua_getglobal(L, "print");
+    for (int k = i; k < (one_line ? n + 1 : i + 1); k++) lua_pushvalue(L, k);
+    lua_call(L, one_line ? n : 1, 0);
+  }
+  return 0;
+}
+
+/* Show the n values on top, which are popped, and keep the first as `_`. */
 static void show_results(lua_State *L, int n, bool silent) {
   if (n == 0) return;
-  lua_pushvalue(L, -n);
+  luaL_checkstack(L, 2, "too many results");
   lua_pushliteral(L, "_");
-  lua_insert(L, -2);
+  lua_pushvalue(L, -1 - n);
   lua_rawset(L, ENVIRONMENT);
-  if (silent || !lua_checkstack(L, n + LUA_MINSTACK)) {
+  if (silent) {
     lua_pop(L, n);
     return;
   }
-  lua_getglobal(L, "print");
+  lua_pushcfunction(L, print_values);
   lua_insert(L, -1 - n);
   sr__report(L, sr__call(L, n, 0));
 }

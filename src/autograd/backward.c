@@ -407,6 +407,14 @@ sr_status sr_backward(sr_tensor *t, sr_tensor *gradient, bool retain_graph) {
   return run_pass(&p, 1, &t, &gradient);
 }
 
+/* An input that is asked for twice was found once. */
+static void share_repeated(const capture_list *c) {
+  for (int i = 1; i < c->n; i++)
+    for (int j = 0; j < i && !c->grads[i]; j++)
+      if (c->inputs[i] == c->inputs[j] && c->grads[j])
+        c->grads[i] = sr_tensor_retain(c->grads[j]);
+}
+
 static sr_status check_all_reached(int n, sr_tensor *const *grads) {
   for (int i = 0; i < n; i++)
     if (!grads[i])
@@ -428,6 +436,7 @@ sr_status sr_gradients(int n_outputs, sr_tensor *const *outputs, sr_tensor *cons
   capture_list capture = {n_inputs, inputs, out};
   pass p = {.retain_graph = retain_graph, .capture = &capture};
   sr_status status = run_pass(&p, n_outputs, outputs, gradients);
+  if (!status) share_repeated(&capture);
   if (!status && !allow_unused) status = check_all_reached(n_inputs, out);
   for (int i = 0; status && i < n_inputs; i++) {
     sr_tensor_release(out[i]);

@@ -98,21 +98,21 @@ static sr_status add_saved(sr_node *node, sr_tensor *const *saved) {
   return SR_OK;
 }
 
-static sr_status check_histories(const sr_op *op, int n, sr_tensor *const *inputs) {
+static sr_status check_histories(const char *name, int n, sr_tensor *const *inputs) {
   for (int i = 0; i < n; i++)
     if (inputs[i] && lost_history(inputs[i]))
       return sr__fail(SR_STATE,
                       "%s: argument %d shares its values with a view that was changed in place by "
                       "an operation with gradient: assign through one tensor, x[i] = value, or "
                       "take the view again after the change",
-                      op->name, i + 1);
+                      name, i + 1);
   return SR_OK;
 }
 
 static sr_status make_node(const sr_op *op, int n_outputs, sr_tensor *const *outputs, int n_inputs,
                            sr_tensor *const *inputs, int n_saved, sr_tensor *const *saved,
                            const void *parameters, size_t parameter_bytes, sr_node **out) {
-  SR_TRY(check_histories(op, n_inputs, inputs));
+  SR_TRY(check_histories(op->name, n_inputs, inputs));
   sr_node *node;
   SR_TRY(node_new(op, n_outputs, outputs, n_inputs, n_saved, parameter_bytes, &node));
   add_edges(node, inputs);
@@ -169,7 +169,7 @@ sr_status sr__check_in_place(const char *name, sr_tensor *x, int n_inputs,
                     "%s: this tensor shares its values with one that was changed in place by an "
                     "operation with gradient: take the view again",
                     name);
-  return SR_OK;
+  return check_histories(name, n_inputs, inputs); /* before anything is written */
 }
 
 sr_status sr__record_in_place(const sr_op *op, sr_tensor *x, int n_inputs,

@@ -8,7 +8,10 @@
 
 /* Under AddressSanitizer every block comes from the system, so that a use
  * after free is seen. */
-#if defined(__SANITIZE_ADDRESS__)
+#if !defined(__has_feature)
+#define __has_feature(feature) 0 /* clang's way of telling; gcc defines a macro */
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 enum { CACHE_BLOCKS = 0 };
 #else
 enum { CACHE_BLOCKS = 1 };

@@ -46,18 +46,13 @@ local model = Classifier(#LETTERS, 128, #classes)
 local criterion = nn.NLLLoss()
 local optimizer = optim.SGD(model:parameters(), {lr = 0.15})
 
-local next_batch
-local function batch_items()
-  local batch = next_batch and next_batch()
-  if not batch then
-    next_batch = data.batches(train, {size = BATCH, shuffle = true})
-    batch = next_batch()
-  end
-  return batch
-end
+-- Batches, pass after pass: the loader starts a new one when it is called with nil.
+local loop = data.batches(train, {size = BATCH, shuffle = true})
+local last
 
 local function step()
-  local batch = batch_items()
+  last = loop(nil, last) or loop()
+  local batch = last
   local total = 0
   for _, item in ipairs(batch) do
     total = total + criterion(model(item.line), item.label)

@@ -253,10 +253,13 @@ static inline void gradcheck_input(const gradcheck_case *c, unsigned layout,
   for (int64_t k = 0; k < sr_tensor_numel(leaves[i]); k++) {
     double before = values[k], grad = 0;
     values[k] = before + step;
+    sr_tensor_touch(leaves[i]);
     double above = gradcheck_value(c, layout, leaves);
     values[k] = before - step;
+    sr_tensor_touch(leaves[i]);
     double below = gradcheck_value(c, layout, leaves);
     values[k] = before;
+    sr_tensor_touch(leaves[i]);
     double expected = (above - below) / (2 * step);
     if (sr_grad(leaves[i])) grad = ((const double *)sr_tensor_data(sr_grad(leaves[i])))[k];
     if (close_enough(grad, expected, 1e-7)) continue;

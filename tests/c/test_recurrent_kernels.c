@@ -21,7 +21,8 @@ static int64_t draw(int64_t below) {
   return (int64_t)((random_word >> 8) % (uint32_t)below);
 }
 
-static double draw_value(void) { return (double)draw(2001) / 1000 - 1; }
+/* Never a round number: at a kink of relu differences would give half the slope. */
+static double draw_value(void) { return ((double)draw(1 << 24) + 0.37) / (1 << 23) - 1; }
 
 /* ---- arrays of either dtype ----------------------------------------------------- */
 

@@ -154,7 +154,8 @@ function tests.configuration()
   local probe = [[-e 'local s = require "saros" print(s.rand(1):item())']]
   equal(saros("--seed 7 " .. probe).out, saros("--seed=7 " .. probe).out)
   assert(saros("--seed 7 " .. probe).out ~= saros("--seed 8 " .. probe).out)
-  equal(saros([[--threads 1 --device cpu -e 'print(require "saros".get_num_threads())']]).out, "1\n")
+  local threads = [[-e 'print(require "saros".get_num_threads())']]
+  equal(saros("--threads 1 --device cpu " .. threads).out, "1\n")
 end
 
 function tests.interactive_after_script()

@@ -19,6 +19,10 @@ function tests.expressions()
   equal(lines "x = 5\nx\n", "5\n")
 end
 
+function tests.values_of_several_lines_stand_below_each_other()
+  equal(lines "1, 'a\\nb', nil\n", "1\na\nb\nnil\n")
+end
+
 function tests.semicolon_silences()
   equal(lines "1 + 1;\n_ + 1;  \n_\n", "3\n")
 end
@@ -102,17 +106,48 @@ end
 
 -- ---- on a terminal ------------------------------------------------------------
 
--- What a session shows; `steps` are pieces of input, half a second apart.
+local function visible(text)
+  return (text:gsub("\27%[[%d;?]*%a", ""):gsub("\r", ""))
+end
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
+-- Wait until what was shown since `from` bytes has a whole line and ends with a prompt.
+local function wait_for_prompt(path, from)
+  local deadline = os.time() + 20
+  repeat
+    local shown = visible(read(path)):sub(from + 1)
+    if shown:find("\n") and shown:find("> $") then return end
+    os.execute("sleep 0.02")
+  until os.time() > deadline
+  error("no prompt came after: " .. visible(read(path)))
+end
+
+-- What a session shows. A step is some input, then a prompt is waited for; {input}
+-- is given half a second to have its effect.
 local function session(steps, state)
-  local feed = {"sleep 1"}
+  local folder = run.folder()
+  local path = run.write(folder .. "/shown", "")
+  local command = "TERM=xterm NO_COLOR=1 XDG_STATE_HOME=%s script -qec %s /dev/null >%s"
+  command = command:format(state or folder, run.quote(run.program), path)
+  local input = assert(io.popen(command, "w"))
+  wait_for_prompt(path, 0)
   for _, step in ipairs(steps) do
-    feed[#feed + 1] = "printf %s " .. run.quote(step)
-    feed[#feed + 1] = "sleep 0.5"
+    local from = #visible(read(path))
+    input:write(type(step) == "table" and step[1] or step)
+    input:flush()
+    if type(step) == "table" then
+      os.execute("sleep 0.5")
+    else
+      wait_for_prompt(path, from)
+    end
   end
-  local r = run.shell(("{ %s; } | TERM=xterm NO_COLOR=1 XDG_STATE_HOME=%s script -qec %s /dev/null")
-    :format(table.concat(feed, "; "), state or run.folder(), run.quote(run.program)))
-  equal(r.code, 0, "exit status on a terminal")
-  return (r.out:gsub("\27%[[%d;?]*%a", ""):gsub("\r", ""))
+  input:write("\4")
+  assert(input:close(), "exit status on a terminal")
+  return visible(read(path))
 end
 
 local has_script = os.execute("command -v script >/dev/null")
@@ -121,7 +156,7 @@ function tests.terminal()
   if not has_script then return end
   local state = run.folder()
   local out = session({"1 + 41\n", "local kept = 7\n", "kept * 2\n", "for i = 5, 6 do\nprint(i)\n",
-    "end\n", "error 'oops'\n", "_ + 1\n", "\4"}, state)
+    "end\n", "error 'oops'\n", "_ + 1\n"}, state)
   contains(out, "saros ")
   contains(out, "\n42\n")
   contains(out, "\n14\n")
@@ -137,8 +172,8 @@ end
 
 function tests.terminal_interrupt()
   if not has_script then return end
-  local out = session({"while true do end\n", "\3", "1 + 10\n", "garbage garbage", "\3", "2 + 20\n",
-    "\3", "\3", "3 + 30\n", "\4"})
+  local out = session({{"while true do end\n"}, "\3", "1 + 10\n", {"garbage garbage"}, "\3",
+    "2 + 20\n", "f(\n", "\3", "\3", "3 + 30\n"})
   contains(out, "interrupted!")
   contains(out, "\n11\n")
   contains(out, "\n22\n")
@@ -148,10 +183,10 @@ end
 function tests.terminal_completion_and_recall()
   if not has_script then return end
   local state = run.folder()
-  local out = session({"words = {alphabet = 9}\n", "words.al\t + 1\n", "\27[A\n", "\4"}, state)
+  local out = session({"words = {alphabet = 9}\n", "words.al\t + 1\n", "\27[A\n"}, state)
   contains(out, "words.alphabet + 1")
   assert(select(2, out:gsub("\n10\n", "")) == 2, out)
-  contains(session({"\27[A\27[A\27[A\n", "words.alphabet\n", "\4"}, state), "\n9\n")
+  contains(session({"\27[A\27[A\27[A\n", "words.alphabet\n"}, state), "\n9\n")
 end
 
 run.all(tests)

@@ -69,11 +69,10 @@ local read_dropout = options.signature("dropout",
 
 --- Zeroes elements with probability p and scales the rest by 1 / (1 - p).
 ---@param x saros.Tensor
----@param p? number default 0.5
----@param training? boolean default true; false gives x back
+---@param ... any p = 0.5, training = true; training = false gives x back
 ---@return saros.Tensor
-function F.dropout(x, p, training)
-  local o = read_dropout(p, training)
+function F.dropout(x, ...)
+  local o = read_dropout(...)
   if not (o.p >= 0 and o.p <= 1) then
     options.fail("dropout: probability has to be between 0 and 1, got %s", o.p)
   end

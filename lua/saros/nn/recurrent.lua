@@ -112,6 +112,7 @@ end
 --- Draw new values, as PyTorch draws them: uniform within 1 / sqrt(hidden_size).
 function RNNBase:reset_parameters()
   local bound = 1 / math.sqrt(self.hidden_size)
+  local _ <close> = core.no_grad()
   for _, p in ipairs(self:parameters()) do p:uniform_(-bound, bound) end
 end
 
