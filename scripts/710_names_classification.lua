@@ -71,14 +71,19 @@ local alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,;'_"
 local letter_index = {}
 for _, letter, position in text.codes(alphabet) do letter_index[letter] = position end
 
--- A name as a tensor (letters, 1, 58): for each letter a 1 at its place in the alphabet.
--- The 1 in the middle is the size of the batch: names go through the network one by one.
-local function name_to_tensor(name)
+-- A name as the places of its letters in the alphabet: "Abe" gives {27, 2, 5}.
+local function name_to_ids(name)
   local ids = {}
   for _, letter in text.codes(name) do
     table.insert(ids, letter_index[letter] or letter_index._)
   end
-  return saros.one_hot(saros.tensor(ids), #alphabet):float():unsqueeze(2)
+  return saros.tensor(ids)
+end
+
+-- What the network reads: (letters, 1, 58), for each letter a 1 at its place. The 1 in the
+-- middle is the size of the batch: names go through the network one by one.
+local function ids_to_line(ids)
+  return saros.one_hot(ids, #alphabet):float():unsqueeze(2)
 end
 
 -- ---- Data ----------------------------------------------------------------------------------
@@ -87,21 +92,22 @@ local Names = data.Dataset:extend("Names")
 
 -- One file per language: the file's name is the language.
 function Names:init(folder)
-  self.languages, self.items = {}, {}
+  self.languages, self.labels, self.items = {}, {}, {}
   for class, path in ipairs(data.list_files(folder, "%.txt$")) do
-    local language = path:match("([^/]+)%.txt$")
-    table.insert(self.languages, language)
-    local label = saros.tensor({class})
+    self.languages[class] = path:match("([^/]+)%.txt$")
+    self.labels[class] = saros.tensor({class})
     for _, name in ipairs(data.read_lines(path, {skip_empty = true})) do
-      table.insert(self.items,
-        {name = name, class = class, line = name_to_tensor(name), label = label})
+      table.insert(self.items, {class = class, ids = name_to_ids(name)})
     end
   end
 end
 
 function Names:__len() return #self.items end
 
-function Names:get(index) return self.items[index] end
+function Names:get(index)
+  local item = self.items[index]
+  return {line = ids_to_line(item.ids), label = self.labels[item.class], class = item.class}
+end
 
 local names = Names(options.data or data.path("names"))
 if #names == 0 then quit("no .txt file with names in the folder of the data") end
@@ -223,13 +229,13 @@ say_picture("confusion matrix", plot.confusion_matrix(counts, languages, {
 print(("right: %d of %d names"):format(right, #test))
 print(("test accuracy: %.2f"):format(right / #test))
 
--- ---- Predictions ---------------------------------------------------------------------------------
+-- ---- Predictions -------------------------------------------------------------------------------
 
 local function predict(name)
   print(("\n%s"):format(name))
   if text.length(name) == 0 then return end
   local probability, class = saros.no_grad(function()
-    return model(name_to_tensor(name))[1]:exp():topk(math.min(3, #languages))
+    return model(ids_to_line(name_to_ids(name)))[1]:exp():topk(math.min(3, #languages))
   end)
   for k = 1, #class do
     print(("  %3.0f %%  %s"):format(100 * probability[k]:item(), languages[class[k]:item()]))

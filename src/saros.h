@@ -448,7 +448,9 @@ sr_status sr_batch_norm(sr_tensor *x, sr_tensor *running_mean, sr_tensor *runnin
 /* X(name, gates, states): gate blocks in weight rows; states h (and c). */
 #define SR_RECURRENT_LIST(X) \
   X(rnn_tanh, 1, 1)          \
-  X(rnn_relu, 1, 1)
+  X(rnn_relu, 1, 1)          \
+  X(lstm, 4, 2)              \
+  X(gru, 3, 1)
 
 typedef enum {
 #define X(name, gates, states) SR_##name,

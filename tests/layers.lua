@@ -81,7 +81,7 @@ local function check(file)
   end
 end
 
-local files = io.popen("find src -name '*.[ch]' -o -name '*.def' -o -name '*.cu' -o -name '*.cuh'")
+local files = io.popen("find src -type f")
 local count = 0
 for file in files:lines() do
   check(file)

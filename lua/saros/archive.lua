@@ -43,7 +43,7 @@ function archive.save(path, tensors, metadata)
       show(tensors))
   end
   check_metadata(metadata)
-  local names, by_name = {}, {}
+  local names, list = {}, {}
   for i, name in ipairs(ordered.keys(tensors)) do
     local value = tensors[name]
     if type(name) ~= "string" then
@@ -56,9 +56,9 @@ function archive.save(path, tensors, metadata)
         (type(value) == "string" or type(value) == "number")
         and " (strings go into the metadata, the third argument)" or "")
     end
-    names[i], by_name[name] = name, value
+    names[i], list[i] = name, value
   end
-  core.save(path, names, by_name, metadata)
+  core.save(path, names, list, metadata)
 end
 
 local read_load = options.reader("saros.load", {{"device", "string?"}})

@@ -178,6 +178,9 @@ static int protected_main(lua_State *L) {
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV"); /* read by luaL_openlibs */
   }
   luaL_openlibs(L);
+  /* As stock lua: most tensors die young, and a data set in memory is not walked
+   * again for each of them. */
+  lua_gc(L, LUA_GCGEN, 0, 0);
   sr_lua_preload(L);
   make_arg(L, argv, &options);
   bool good = (options.no_env || run_init(L)) && run_configuration(L, &options) &&

@@ -5,6 +5,10 @@
 /* The derivative of tanh and relu follows from the output. */
 #define KEPT_rnn_tanh .keeps_gates = false
 #define KEPT_rnn_relu .keeps_gates = false
+/* The activated gates, and c. */
+#define KEPT_lstm .keeps_gates = true, .keeps_cells = true
+/* The activated gates, and in the cells the hidden side's sums of n. */
+#define KEPT_gru .keeps_gates = true, .keeps_cells = true, .splits_gates = true
 
 const sr_recurrent_mode_info sr__recurrent_modes[SR_RECURRENT_MODES] = {
 #define X(mode, gate_blocks, state_count) \

@@ -32,7 +32,7 @@ void sr__use_file_calls(const sr_file_calls *chosen) {
 }
 
 static sr_status system_failure(const char *doing, const char *path) {
-  return sr__fail(SR_IO, "%s: '%s': %s", doing, path, strerror(errno));
+  return sr__fail(SR_IO, "%s: '%.400s': %s", doing, path, strerror(errno));
 }
 
 static int open_again(const char *path, int flags, mode_t mode) {
@@ -56,7 +56,7 @@ sr_status sr__file_open(const char *doing, const char *path, sr_file_reader *out
   }
   if (!S_ISREG(status.st_mode)) {
     calls->close(fd);
-    return sr__fail(SR_IO, "%s: '%s' is not a regular file", doing, path);
+    return sr__fail(SR_IO, "%s: '%.400s' is not a regular file", doing, path);
   }
   *out = (sr_file_reader){doing, path, fd, status.st_size};
   return SR_OK;
@@ -69,7 +69,7 @@ sr_status sr__file_read(sr_file_reader *file, void *bytes, size_t count) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return system_failure(file->doing, file->path);
     if (got == 0)
-      return sr__fail(SR_FORMAT, "%s: '%s': the file ends %zu bytes too early", file->doing,
+      return sr__fail(SR_FORMAT, "%s: '%.400s': the file ends %zu bytes too early", file->doing,
                       file->path, count);
     at += got;
     count -= (size_t)got;
@@ -84,7 +84,7 @@ void sr__file_close(sr_file_reader *file) { calls->close(file->fd); }
 enum { NAMES_BYTES = 2 * PATH_MAX, TEMPORARY_TRIES = 1000 };
 
 static sr_status too_long(const sr_file_writer *file) {
-  return sr__fail(SR_IO, "%s: '%s': the path is too long", file->doing, file->path);
+  return sr__fail(SR_IO, "%s: '%.400s': the path is too long", file->doing, file->path);
 }
 
 /* The file behind links, so that a link stays one; the path itself if there is nothing yet. */
@@ -106,7 +106,7 @@ static sr_status find_target(sr_file_writer *file) {
     strcpy(file->target, file->path);
   }
   if (S_ISREG(status.st_mode)) return SR_OK;
-  return sr__fail(SR_IO, "%s: '%s' is not a regular file", file->doing, file->path);
+  return sr__fail(SR_IO, "%s: '%.400s' is not a regular file", file->doing, file->path);
 }
 
 /* Length of the part of a path before its file name: "a/b" gives 2, "b" gives 0. */
@@ -197,7 +197,8 @@ static sr_status force_folder(sr_file_writer *file, int folder) {
   do failed = calls->fsync(folder);
   while (failed && errno == EINTR);
   if (!failed || errno == EINVAL) return SR_OK;
-  return sr__fail(SR_IO, "%s: '%s': the new file is in place, but may not survive a power cut: %s",
+  return sr__fail(SR_IO,
+                  "%s: '%.400s': the new file is in place, but may not survive a power cut: %s",
                   file->doing, file->path, strerror(errno));
 }
 

@@ -21,8 +21,8 @@ sr_status sr__file_malformed(const char *path, const char *name, const char *for
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  if (name) return sr__fail(SR_FORMAT, "load: '%s': tensor '%s': %s", path, name, text);
-  return sr__fail(SR_FORMAT, "load: '%s': %s", path, text);
+  if (name) return sr__fail(SR_FORMAT, "load: '%.400s': tensor '%.200s': %s", path, name, text);
+  return sr__fail(SR_FORMAT, "load: '%.400s': %s", path, text);
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
@@ -57,7 +57,7 @@ static sr_status parse(const char *path, const char *text, size_t size, json_t *
   SR_TRY(check_nesting(path, text, size));
   *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
   if (!*out && json_error_code(&error) == json_error_out_of_memory)
-    return sr__fail(SR_MEMORY, "load: '%s': not enough memory for the header", path);
+    return sr__fail(SR_MEMORY, "load: '%.400s': not enough memory for the header", path);
   if (!*out)
     return sr__file_malformed(path, NULL, "the header is not valid JSON at byte %d: %s",
                               error.position, error.text);

@@ -16,7 +16,8 @@ static sr_status check_utf8(const char *path, const char *what, const char *text
   int32_t code_point;
   while (at < size)
     if (sr_utf8_next(text, size, &at, &code_point))
-      return sr__fail(SR_ARGUMENT, "save: '%s': %s is not valid UTF-8 at byte %zu", path, what, at);
+      return sr__fail(SR_ARGUMENT, "save: '%.400s': %s is not valid UTF-8 at byte %zu", path, what,
+                      at);
   return SR_OK;
 }
 
@@ -29,7 +30,8 @@ static sr_status check_distinct(const char *path, const char *what, const char *
   qsort(names, (size_t)n, sizeof *names, compare);
   for (int64_t i = 1; i < n; i++)
     if (!strcmp(names[i - 1], names[i]))
-      return sr__fail(SR_ARGUMENT, "save: '%s': %s '%s' is there twice", path, what, names[i]);
+      return sr__fail(SR_ARGUMENT, "save: '%.400s': %s '%.200s' is there twice", path, what,
+                      names[i]);
   return SR_OK;
 }
 
@@ -38,10 +40,12 @@ static sr_status check_tensors(const char *path, int64_t n, const sr_named_tenso
   for (int64_t i = 0; i < n; i++) {
     const char *name = tensors[i].name;
     if (!strcmp(name, "__metadata__"))
-      return sr__fail(SR_ARGUMENT, "save: '%s': no tensor can have the name '__metadata__'", path);
+      return sr__fail(SR_ARGUMENT, "save: '%.400s': no tensor can have the name '__metadata__'",
+                      path);
     if (strlen(name) > SR_FILE_NAME_BYTES)
-      return sr__fail(SR_ARGUMENT, "save: '%s': tensor '%.40s..': the name is longer than %d bytes",
-                      path, name, SR_FILE_NAME_BYTES);
+      return sr__fail(SR_ARGUMENT,
+                      "save: '%.400s': tensor '%.40s..': the name is longer than %d bytes", path,
+                      name, SR_FILE_NAME_BYTES);
     SR_TRY(check_utf8(path, "the name of a tensor", name));
     names[i] = name;
   }
@@ -60,8 +64,8 @@ static sr_status check_metadata(const char *path, int64_t n, const sr_metadata *
 
 static sr_status check_count(const char *path, const char *what, int64_t n) {
   if (n >= 0 && n <= SR_FILE_TENSORS) return SR_OK;
-  return sr__fail(SR_ARGUMENT, "save: '%s': %lld %s; at most %d are possible", path, (long long)n,
-                  what, SR_FILE_TENSORS);
+  return sr__fail(SR_ARGUMENT, "save: '%.400s': %lld %s; at most %d are possible", path,
+                  (long long)n, what, SR_FILE_TENSORS);
 }
 
 static sr_status check_contents(const char *path, int64_t n, const sr_named_tensor *tensors,
@@ -131,8 +135,9 @@ static sr_status make_header(const char *path, int64_t n, const sr_named_tensor 
   SR_TRY(add(text, "}"));
   while (text->size % SR_FILE_PREFIX_BYTES) SR_TRY(add(text, " "));
   if (text->size <= (size_t)sr__header_limit()) return SR_OK;
-  return sr__fail(SR_ARGUMENT, "save: '%s': the header would have %zu bytes, at most %lld are read",
-                  path, text->size, (long long)sr__header_limit());
+  return sr__fail(SR_ARGUMENT,
+                  "save: '%.400s': the header would have %zu bytes, at most %lld are read", path,
+                  text->size, (long long)sr__header_limit());
 }
 
 /* ---- writing ----------------------------------------------------------------------------------

@@ -120,16 +120,12 @@ static sr_status update_running(sr_tensor *running_mean, sr_tensor *running_var,
   return sr__work_end(&w);
 }
 
-static sr_tensor *normalised_by_batch(sr_work *w, sr_tensor *x, sr_tensor *running_mean,
-                                      sr_tensor *running_var, double momentum, double eps) {
+/* Mean and biased variance of each channel, with the dimensions of x. */
+static void batch_moments(sr_work *w, sr_tensor *x, sr_tensor **mean, sr_tensor **var) {
   sr_dims dims = {.n = x->ndim - 1, .dim = {0, 2}, .keepdim = true};
-  sr_tensor *mean = mean_over(w, x, &dims);
-  sr_tensor *centered = sr__work_binary(w, SR_LINE_sub, x, mean);
-  sr_tensor *var = mean_over(w, sr__work_unary(w, SR_LINE_square, centered), &dims);
-  sr_tensor *y = scaled(w, centered, var, eps);
-  if (running_mean && !w->status && x->sizes[1])
-    w->status = update_running(running_mean, running_var, x, mean, var, momentum);
-  return y;
+  *mean = mean_over(w, x, &dims);
+  sr_tensor *centered = sr__work_binary(w, SR_LINE_sub, x, *mean);
+  *var = mean_over(w, sr__work_unary(w, SR_LINE_square, centered), &dims);
 }
 
 sr_status sr_batch_norm(sr_tensor *x, sr_tensor *running_mean, sr_tensor *running_var,
@@ -137,13 +133,17 @@ sr_status sr_batch_norm(sr_tensor *x, sr_tensor *running_mean, sr_tensor *runnin
                         double eps, sr_tensor **out) {
   SR_TRY(check_batch(x, running_mean, running_var, weight, bias, training));
   sr_work w = sr__compose();
-  sr_tensor *y;
+  sr_tensor *mean, *var;
   if (training) {
-    y = normalised_by_batch(&w, x, running_mean, running_var, momentum, eps);
+    batch_moments(&w, x, &mean, &var);
   } else {
-    sr_tensor *mean = channel_view(&w, running_mean, x), *var = channel_view(&w, running_var, x);
-    y = scaled(&w, sr__work_binary(&w, SR_LINE_sub, x, mean), var, eps);
+    mean = channel_view(&w, running_mean, x);
+    var = channel_view(&w, running_var, x);
   }
+  sr_tensor *y = scaled(&w, sr__work_binary(&w, SR_LINE_sub, x, mean), var, eps);
   sr_tensor *scale = channel_view(&w, weight, x), *shift = channel_view(&w, bias, x);
-  return sr__work_take(&w, affine(&w, y, scale, shift), out);
+  y = affine(&w, y, scale, shift);
+  if (training && running_mean && !w.status && x->sizes[1])
+    w.status = update_running(running_mean, running_var, x, mean, var, momentum);
+  return sr__work_take(&w, y, out);
 }

@@ -53,7 +53,8 @@ typedef struct {
 sr_status sr__reducing(const char *name, const sr_tensor *x, const sr_dims *dims, sr_reducing *out);
 /* SR_SHAPE where `count` is 0: there is no largest of no elements. */
 sr_status sr__need_elements(const char *name, const sr_tensor *x, const sr_reducing *r);
-/* A new tensor: x reduced, its reduced dimensions kept with size 1 or dropped. */
+/* A new tensor: x (bool as int64, except for any and all) reduced, its reduced dimensions
+ * kept with size 1 or dropped. */
 sr_status sr__reduced(sr_reduce kind, const sr_tensor *x, const sr_reducing *r, double parameter,
                       sr_tensor **out);
 

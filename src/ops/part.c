@@ -47,7 +47,7 @@ static const sr_op slice_op = {"slice", range_backward};
 
 /* As a user counts: from 1, or from the end. */
 static long long as_written(int64_t position) {
-  return (long long)(position < 0 ? position : position + 1);
+  return (long long)(position < 0 || position == INT64_MAX ? position : position + 1);
 }
 
 static sr_status check_range(const char *name, const sr_tensor *x, range *r) {

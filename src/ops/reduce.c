@@ -45,8 +45,8 @@ static sr_dtype result_dtype(sr_reduce kind, const sr_tensor *x) {
   }
 }
 
-sr_status sr__reduced(sr_reduce kind, const sr_tensor *x, const sr_reducing *r, double parameter,
-                      sr_tensor **out) {
+static sr_status reduced_plain(sr_reduce kind, const sr_tensor *x, const sr_reducing *r,
+                               double parameter, sr_tensor **out) {
   int ndim = 0;
   int64_t sizes[SR_MAX_DIMS];
   for (int d = 0; d < x->ndim; d++) {
@@ -66,12 +66,12 @@ sr_status sr__reduced(sr_reduce kind, const sr_tensor *x, const sr_reducing *r, 
   return SR_OK;
 }
 
-/* Kernels do not take bool: x as int64 if it is bool. */
-static sr_status reduced_number(sr_reduce kind, const sr_tensor *x, const sr_reducing *r,
-                                sr_tensor **out) {
+sr_status sr__reduced(sr_reduce kind, const sr_tensor *x, const sr_reducing *r, double parameter,
+                      sr_tensor **out) {
+  bool kernel_takes = x->dtype != SR_bool || kind == SR_REDUCE_ANY || kind == SR_REDUCE_ALL;
   sr_tensor *number;
-  SR_TRY(sr__as(x, x->dtype == SR_bool ? SR_int64 : (sr_dtype)x->dtype, &number));
-  sr_status status = sr__reduced(kind, number, r, 0, out);
+  SR_TRY(sr__as(x, kernel_takes ? (sr_dtype)x->dtype : SR_int64, &number));
+  sr_status status = reduced_plain(kind, number, r, parameter, out);
   sr_tensor_release(number);
   return status;
 }
@@ -96,7 +96,7 @@ sr_status sr_sum(sr_tensor *x, const sr_dims *dims, sr_tensor **out) {
   sr_reducing r;
   sr_tensor *y;
   SR_TRY(sr__reducing("sum", x, dims, &r));
-  SR_TRY(reduced_number(SR_REDUCE_SUM, x, &r, &y));
+  SR_TRY(sr__reduced(SR_REDUCE_SUM, x, &r, 0, &y));
   return sr__finish(&sum_op, y, 1, &x, 0, NULL, &r, sizeof r, out);
 }
 
@@ -149,7 +149,7 @@ sr_status sr_prod(sr_tensor *x, const sr_dims *dims, sr_tensor **out) {
   sr_reducing r;
   sr_tensor *y;
   SR_TRY(sr__reducing("prod", x, dims, &r));
-  SR_TRY(reduced_number(SR_REDUCE_PROD, x, &r, &y));
+  SR_TRY(sr__reduced(SR_REDUCE_PROD, x, &r, 0, &y));
   return sr__finish(&prod_op, y, 1, &x, 1, &x, &r, sizeof r, out);
 }
 
@@ -165,8 +165,7 @@ static sr_status extreme_backward(sr_node *node, sr_tensor *const *grad) {
   sr_tensor *chosen = sr__work_binary(&w, SR_OP_eq, x, sr__work_kept(&w, y, x->ndim, r));
   sr_tensor *ones = sr__work_as(&w, chosen, (sr_dtype)x->dtype);
   sr_tensor *count = sr__work_reduce(&w, SR_REDUCE_SUM, ones, r, 0);
-  sr_tensor *share =
-      sr__work_binary(&w, SR_OP_div, sr__work_kept(&w, grad[0], x->ndim, r), count);
+  sr_tensor *share = sr__work_binary(&w, SR_OP_div, sr__work_kept(&w, grad[0], x->ndim, r), count);
   return sr__work_give(&w, node, 0, sr__work_binary(&w, SR_OP_mul, ones, share));
 }
 static const sr_op amax_op = {"amax", extreme_backward};
@@ -178,7 +177,7 @@ static sr_status extreme(const sr_op *op, sr_reduce kind, sr_tensor *x, const sr
   sr_tensor *number, *y;
   SR_TRY(sr__reducing(op->name, x, dims, &r));
   SR_TRY(sr__need_elements(op->name, x, &r));
-  SR_TRY(reduced_number(kind, x, &r, &number));
+  SR_TRY(sr__reduced(kind, x, &r, 0, &number));
   sr_status status = sr__as(number, (sr_dtype)x->dtype, &y);
   sr_tensor_release(number);
   if (status) return status;

@@ -47,17 +47,10 @@ static const sr_op min_op = {"min", pick_backward};
 
 static sr_status best_and_where(const sr_tensor *x, bool largest, const sr_reducing *r,
                                 sr_tensor **best, sr_tensor **where) {
-  sr_tensor *number;
-  SR_TRY(dense_number(x, &number));
-  sr_status status = sr__reduced(largest ? SR_REDUCE_MAX : SR_REDUCE_MIN, number, r, 0, best);
-  if (!status) {
-    status = sr__reduced(largest ? SR_REDUCE_ARGMAX : SR_REDUCE_ARGMIN, number, r, 0, where);
-    if (status) sr_tensor_release(*best);
-  }
-  sr_tensor_release(number);
-  if (status) return status;
-  status = restore_dtype(x, best);
-  if (status) sr_tensor_release(*where);
+  SR_TRY(sr__reduced(largest ? SR_REDUCE_MAX : SR_REDUCE_MIN, x, r, 0, best));
+  SR_TRY(restore_dtype(x, best));
+  sr_status status = sr__reduced(largest ? SR_REDUCE_ARGMAX : SR_REDUCE_ARGMIN, x, r, 0, where);
+  if (status) sr_tensor_release(*best);
   return status;
 }
 
@@ -90,11 +83,7 @@ static sr_status position_of(const char *name, sr_reduce kind, const sr_tensor *
   if (dims && dims->n > 1)
     return sr__fail(SR_ARGUMENT, "%s: one dimension or none, got %d", name, dims->n);
   SR_TRY(sr__need_elements(name, x, &r));
-  sr_tensor *number;
-  SR_TRY(dense_number(x, &number));
-  sr_status status = sr__reduced(kind, number, &r, 0, out);
-  sr_tensor_release(number);
-  return status;
+  return sr__reduced(kind, x, &r, 0, out);
 }
 
 sr_status sr_argmax(sr_tensor *x, const sr_dims *dims, sr_tensor **out) {

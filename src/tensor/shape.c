@@ -54,8 +54,9 @@ sr_status sr__dimension(const char *name, int d, int ndim, int *out) {
   int range = ndim ? ndim : 1;
   if (d < -range || d >= range) {
     /* As the caller wrote it: dimensions count from 1, negative ones from the end. */
-    return sr__fail(SR_INDEX, "%s: dimension %d of a %d-dimensional tensor (1 to %d, or -%d to -1)",
-                    name, d >= 0 ? d + 1 : d, ndim, range, range);
+    return sr__fail(SR_INDEX,
+                    "%s: dimension %lld of a %d-dimensional tensor (1 to %d, or -%d to -1)", name,
+                    d >= 0 ? d + 1LL : d, ndim, range, range);
   }
   *out = d < 0 ? d + range : d;
   return SR_OK;

@@ -75,9 +75,19 @@ static void run(const work *w, int way) {
   int64_t a_row = s->a_turned ? 1 : s->k, a_column = s->a_turned ? s->m : 1;
   int64_t b_row = s->b_turned ? 1 : s->n, b_column = s->b_turned ? s->k : 1;
   float one = 1, beta = (float)s->beta;
-  sr_product p = {.m = s->m, .n = s->n, .k = s->k, .x = w->a, .x_row = a_row,
-                  .x_column = a_column, .b = w->b, .b_row = b_row, .b_column = b_column,
-                  .c = w->c, .c_row = s->n, .start = s->beta ? w->c : NULL, .start_row = s->n};
+  sr_product p = {.m = s->m,
+                  .n = s->n,
+                  .k = s->k,
+                  .x = w->a,
+                  .x_row = a_row,
+                  .x_column = a_column,
+                  .b = w->b,
+                  .b_row = b_row,
+                  .b_column = b_column,
+                  .c = w->c,
+                  .c_row = s->n,
+                  .start = s->beta ? w->c : NULL,
+                  .start_row = s->n};
   const sr_panel_kernels_of *kernels = sr__panel_kernels_for(SR_float32);
   if (way == PACK) kernels->pack(s->k, s->n, w->b, b_row, b_column, w->panels);
   if (way == PACK || way == PACKED) {
@@ -92,9 +102,21 @@ static void run(const work *w, int way) {
     bli_sgemm_ex(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, s->m, s->n, s->k, &one, w->a, a_row,
                  a_column, w->b, b_row, b_column, &beta, w->c, s->n, 1, NULL, &rntm);
   } else if (way == CHOSEN) {
-    sr_gemm g = {.dtype = SR_float32, .m = s->m, .n = s->n, .k = s->k, .a_row = a_row,
-                 .a_column = a_column, .b_row = b_row, .b_column = b_column, .c_row = s->n,
-                 .c_column = 1, .alpha = 1, .beta = beta, .a = w->a, .b = w->b, .c = w->c,
+    sr_gemm g = {.dtype = SR_float32,
+                 .m = s->m,
+                 .n = s->n,
+                 .k = s->k,
+                 .a_row = a_row,
+                 .a_column = a_column,
+                 .b_row = b_row,
+                 .b_column = b_column,
+                 .c_row = s->n,
+                 .c_column = 1,
+                 .alpha = 1,
+                 .beta = beta,
+                 .a = w->a,
+                 .b = w->b,
+                 .c = w->c,
                  .batch = 1};
     sr__cpu_gemm(&g);
   } else {
@@ -135,13 +157,24 @@ static void bench_recurrent(int64_t batch, int64_t hidden, int64_t steps, int64_
   int64_t *sizes = malloc((size_t)steps * sizeof *sizes), *offset = malloc((size_t)steps * 8);
   for (int64_t t = 0; t < steps; t++) sizes[t] = batch, offset[t] = t * batch;
   sr_memo memo = {0};
-  sr_recurrent_plan p = {.mode = (sr_recurrent_mode)mode, .dtype = SR_float32, .steps = steps,
-                         .rows = rows, .batch = batch, .hidden = hidden, .batch_sizes = sizes,
-                         .offset = offset, .weight_hh = numbers(width * hidden), .memo = &memo,
-                         .bias_hh = numbers(width), .gates = numbers(rows * width),
-                         .output = numbers(rows * hidden), .hn = numbers(batch * hidden),
-                         .cells = numbers(rows * hidden), .cn = numbers(batch * hidden),
-                         .grad_output = numbers(rows * hidden), .grad_hn = numbers(batch * hidden),
+  sr_recurrent_plan p = {.mode = (sr_recurrent_mode)mode,
+                         .dtype = SR_float32,
+                         .steps = steps,
+                         .rows = rows,
+                         .batch = batch,
+                         .hidden = hidden,
+                         .batch_sizes = sizes,
+                         .offset = offset,
+                         .weight_hh = numbers(width * hidden),
+                         .memo = &memo,
+                         .bias_hh = numbers(width),
+                         .gates = numbers(rows * width),
+                         .output = numbers(rows * hidden),
+                         .hn = numbers(batch * hidden),
+                         .cells = numbers(rows * hidden),
+                         .cn = numbers(batch * hidden),
+                         .grad_output = numbers(rows * hidden),
+                         .grad_hn = numbers(batch * hidden),
                          .grad_cn = numbers(batch * hidden),
                          .grad_gates = numbers(rows * width),
                          .grad_hidden_gates = numbers(rows * width)};
@@ -160,10 +193,11 @@ static void bench_recurrent(int64_t batch, int64_t hidden, int64_t steps, int64_
     if (t3 - t2 < packing) packing = t3 - t2;
   }
   double step = 1e6 / (double)(calls * steps);
-  printf("batch %3lld hidden %4lld steps %3lld: forward %8.3f us/step, backward %8.3f us/step, "
-         "packing %8.3f us\n",
-         (long long)batch, (long long)hidden, (long long)steps, forward * step, backward * step,
-         (packing - forward) * 1e6 / calls);
+  printf(
+      "batch %3lld hidden %4lld steps %3lld: forward %8.3f us/step, backward %8.3f us/step, "
+      "packing %8.3f us\n",
+      (long long)batch, (long long)hidden, (long long)steps, forward * step, backward * step,
+      (packing - forward) * 1e6 / calls);
   sr__cpu_drop_memo(&memo);
   free(sizes);
   free(offset); /* the arrays end with the process */
@@ -178,8 +212,12 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     shape s = shapes[i];
     size_t bytes = sr__panel_bytes(SR_float32, s.k, s.n);
-    work w = {s, numbers(s.m * s.k), numbers(s.k * s.n), numbers(s.m * s.n),
-              numbers((int64_t)(bytes / sizeof(float))), threads};
+    work w = {s,
+              numbers(s.m * s.k),
+              numbers(s.k * s.n),
+              numbers(s.m * s.n),
+              numbers((int64_t)(bytes / sizeof(float))),
+              threads};
     bench_shape(&w);
     sr__free(w.a, (size_t)(s.m * s.k) * sizeof(float));
     sr__free(w.b, (size_t)(s.k * s.n) * sizeof(float));

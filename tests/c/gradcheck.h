@@ -283,10 +283,35 @@ static inline sr_status gradcheck_pass(const gradcheck_case *c, unsigned layout,
   return status;
 }
 
+/* The layout makes no difference to values: f of views is f of copies of them. */
+static inline void gradcheck_copies(const gradcheck_case *c, unsigned layout,
+                                    sr_tensor *const *leaves) {
+  sr_tensor *views[GRADCHECK_INPUTS], *copies[GRADCHECK_INPUTS], *of_views, *of_copies;
+  bool recording = sr_set_grad_enabled(false);
+  for (int i = 0; i < c->n; i++) {
+    OK(gradcheck_view(c, i, layout, leaves[i], &views[i]));
+    OK(sr_clone(views[i], &copies[i]));
+  }
+  OK(c->function(views, &of_views));
+  OK(c->function(copies, &of_copies));
+  sr_set_grad_enabled(recording);
+  int64_t n = sr_tensor_numel(of_copies);
+  double *values = malloc((size_t)(n + 1) * sizeof *values);
+  OK(sr_tensor_read(of_copies, values));
+  EXPECT(of_views, SR_float64, sr_tensor_ndim(of_copies), sr_tensor_sizes(of_copies), values);
+  free(values);
+  sr_tensor_release(of_copies);
+  for (int i = 0; i < c->n; i++) {
+    sr_tensor_release(copies[i]);
+    sr_tensor_release(views[i]);
+  }
+}
+
 static inline void gradcheck_layout(const gradcheck_case *c, unsigned layout) {
   sr_tensor *leaves[GRADCHECK_INPUTS];
   OK(gradcheck_pass(c, layout, leaves));
   for (int i = 0; i < c->n; i++) gradcheck_input(c, layout, leaves, i);
+  gradcheck_copies(c, layout, leaves);
   for (int i = 0; i < c->n; i++) sr_tensor_release(leaves[i]);
 }
 

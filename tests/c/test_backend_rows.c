@@ -225,7 +225,7 @@ static void check_take(sr_dtype dtype, sr_rows r, int64_t count, int64_t zero_id
   sr_take back = {dtype, r, count, index_, y, dx, zero_id};
   ok(sr__cpu_take_add(&back, &found));
   for (int64_t i = 0; i < total; i++) {
-    int64_t at = index_[i / r.inner % count], zero = zero_id < 0 && zero_id != SR_NO_PADDING ? zero_id + r.n : zero_id - 1;
+    int64_t at = index_[i / r.inner % count], zero = zero_id < 0 ? zero_id + r.n : zero_id - 1;
     int64_t p = at < 0 ? at + r.n : at - 1, o = i / r.inner / count;
     if (at == 0 || (zero_id != SR_NO_PADDING && p == zero)) continue;
     int64_t to = (o * r.n + p) * r.inner + i % r.inner;

@@ -35,8 +35,10 @@ static void golden_linear(void **state) {
   golden_case_close(&c);
 }
 
-#define CASE(label, call, count, ...) \
-  { .name = label, .function = call, .n = count, .input = {__VA_ARGS__} }
+#define CASE(label, call, count, ...)                                     \
+  {                                                                       \
+    .name = label, .function = call, .n = count, .input = { __VA_ARGS__ } \
+  }
 
 /* ---- gradients ----------------------------------------------------------------------------- */
 
@@ -99,7 +101,8 @@ static void product_gradients(void **state) {
   GRADCHECK_ALL(cases);
 }
 
-/* ---- einsum ------------------------------------------------------------------------------------- */
+/* ---- einsum -------------------------------------------------------------------------------------
+ */
 
 FUNCTION(einsum_product, sr_einsum("ij,jk->ik", 2, x, y))
 FUNCTION(einsum_batch, sr_einsum("bij,bjk->bik", 2, x, y))
@@ -178,15 +181,17 @@ static void einsum_errors(void **state) {
   FAILS(sr_einsum("ij,jk", 2, two, &y), SR_SHAPE, "label 'j' of 'ij,jk' has sizes 3 and 2");
   FAILS(sr_einsum("ii", 1, &a, &y), SR_SHAPE, "label 'i' of 'ii' has sizes 2 and 3");
   FAILS(sr_einsum("abcdefghi", 1, &a, &y), SR_ARGUMENT, "more than 8 labels");
-  FAILS(sr_einsum("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,w,x,y,z,a,b,c,d,e,f,g", 33, many, &y),
-        SR_ARGUMENT, "more than 32 operands");
+  FAILS(
+      sr_einsum("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,w,x,y,z,a,b,c,d,e,f,g", 33, many, &y),
+      SR_ARGUMENT, "more than 32 operands");
   FAILS(sr_einsum("ab,cd,ef,gh,ij", 5, many, &y), SR_ARGUMENT, "more than 8 dimensions");
   OK(sr_einsum("ab,cd,ef,gh,ij->", 5, many, &y));
   EXPECT(y, SR_float64, SCALAR, VALUES(21. * 21 * 21 * 21 * 21));
   sr_tensor_release(a);
 }
 
-/* ---- strides --------------------------------------------------------------------------------------- */
+/* ---- strides
+ * --------------------------------------------------------------------------------------- */
 
 static double at(const sr_tensor *t, const int64_t *index) {
   int64_t offset = 0;
@@ -212,8 +217,8 @@ static void expect_product(const sr_tensor *y, const sr_tensor *a, const sr_tens
 
 /* A (2 or 1, 3 or 1, rows, columns) view of new memory in one of several layouts. */
 static sr_tensor *laid_out(int layout, bool first, bool second, int64_t rows, int64_t columns) {
-  static const int orders[][4] = {{0, 1, 2, 3}, {0, 1, 3, 2}, {1, 0, 2, 3}, {2, 0, 1, 3},
-                                  {3, 2, 1, 0}, {2, 3, 0, 1}};
+  static const int orders[][4] = {{0, 1, 2, 3}, {0, 1, 3, 2}, {1, 0, 2, 3},
+                                  {2, 0, 1, 3}, {3, 2, 1, 0}, {2, 3, 0, 1}};
   const int *order = orders[layout % 6];
   int64_t wanted[4] = {first ? 2 : 1, second ? 3 : 1, rows, columns}, size[4];
   int inverse[4];
@@ -269,7 +274,8 @@ static void large_strides(void **state) {
   }
 }
 
-/* ---- what is kept, what is refused ------------------------------------------------------------------- */
+/* ---- what is kept, what is refused
+ * ------------------------------------------------------------------- */
 
 /* Gradients of many examples go into one buffer of the weight's size. */
 static void weight_gradient_makes_no_temporary(void **state) {
@@ -304,7 +310,8 @@ static void weight_gradient_makes_no_temporary(void **state) {
 /* A factor without gradient does not keep the other one. */
 static void only_needed_factors_are_kept(void **state) {
   (void)state;
-  sr_tensor *a = leaf(counting(SR_float32, SIZES(2, 2))), *b = counting(SR_float32, SIZES(2, 2)), *y;
+  sr_tensor *a = leaf(counting(SR_float32, SIZES(2, 2))), *b = counting(SR_float32, SIZES(2, 2)),
+            *y;
   sr_tensor *sum;
   OK(sr_mm(a, b, &y));
   bool recording = sr_set_grad_enabled(false);
@@ -330,12 +337,14 @@ static void product_errors(void **state) {
   FAILS(sr_matmul(a, a, &y), SR_SHAPE,
         "matmul: shapes [2, 3] and [2, 3] do not fit: inner sizes 3 and 2");
   FAILS(sr_matmul(c, d, &y), SR_SHAPE, "matmul: the batches of [2, 2, 3] and [3, 3, 3]");
-  FAILS(sr_mm(a, ids, &y), SR_DTYPE, "mm: two tensors of the same floating dtype are needed, got "
-                                     "float32 and int64");
+  FAILS(sr_mm(a, ids, &y), SR_DTYPE,
+        "mm: two tensors of the same floating dtype are needed, got "
+        "float32 and int64");
   FAILS(sr_mm(ids, ids, &y), SR_DTYPE, "got int64 and int64");
   FAILS(sr_mm(a, wide, &y), SR_DTYPE, "got float32 and float64");
-  FAILS(sr_mm(a, v, &y), SR_SHAPE, "mm: expected a 2- and a 2-dimensional tensor, got shapes [2, 3] "
-                                   "and [3]");
+  FAILS(sr_mm(a, v, &y), SR_SHAPE,
+        "mm: expected a 2- and a 2-dimensional tensor, got shapes [2, 3] "
+        "and [3]");
   FAILS(sr_bmm(a, c, &y), SR_SHAPE, "bmm: expected a 3-");
   FAILS(sr_bmm(c, d, &y), SR_SHAPE, "bmm: batches differ");
   FAILS(sr_mv(v, a, &y), SR_SHAPE, "mv: expected a 2- and a 1-");
@@ -343,10 +352,12 @@ static void product_errors(void **state) {
   FAILS(sr_dot(b, v, &y), SR_SHAPE, "dot: shapes [4] and [3] do not fit");
   FAILS(sr_outer(a, v, &y), SR_SHAPE, "outer: expected");
   FAILS(sr_linear(v, v, NULL, &y), SR_SHAPE, "linear: expected weight (out, in), got shape [3]");
-  FAILS(sr_linear(b, a, NULL, &y), SR_SHAPE, "linear: expected x (.., 3) for weight [2, 3], got "
-                                             "shape [4]");
+  FAILS(sr_linear(b, a, NULL, &y), SR_SHAPE,
+        "linear: expected x (.., 3) for weight [2, 3], got "
+        "shape [4]");
   FAILS(sr_linear(scalar, a, NULL, &y), SR_SHAPE, "got shape []");
-  FAILS(sr_linear(v, a, b, &y), SR_SHAPE, "linear: expected bias (2) for weight [2, 3], got shape [4]");
+  FAILS(sr_linear(v, a, b, &y), SR_SHAPE,
+        "linear: expected bias (2) for weight [2, 3], got shape [4]");
   sr_tensor *all[] = {scalar, v, a, ids, wide, c, d, b};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
 }

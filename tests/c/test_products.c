@@ -40,9 +40,7 @@ static void *values(sr_dtype dtype, int64_t count) {
   return x;
 }
 
-static double epsilon_of(sr_dtype dtype) {
-  return dtype == SR_float32 ? FLT_EPSILON : DBL_EPSILON;
-}
+static double epsilon_of(sr_dtype dtype) { return dtype == SR_float32 ? FLT_EPSILON : DBL_EPSILON; }
 
 /* ---- gemm ------------------------------------------------------------------------- */
 
@@ -76,9 +74,17 @@ typedef struct {
 static void open_case(gemm_case *t, sr_dtype dtype, int64_t m, int64_t n, int64_t k, int a_kind,
                       int b_kind, int c_kind, int64_t batch) {
   layout a = lay_out(a_kind, m, k), b = lay_out(b_kind, k, n), c = lay_out(c_kind, m, n);
-  *t = (gemm_case){.gemm = {.dtype = dtype, .m = m, .n = n, .k = k, .batch = batch,
-                            .a_row = a.row, .a_column = a.column, .b_row = b.row,
-                            .b_column = b.column, .c_row = c.row, .c_column = c.column}};
+  *t = (gemm_case){.gemm = {.dtype = dtype,
+                            .m = m,
+                            .n = n,
+                            .k = k,
+                            .batch = batch,
+                            .a_row = a.row,
+                            .a_column = a.column,
+                            .b_row = b.row,
+                            .b_column = b.column,
+                            .c_row = c.row,
+                            .c_column = c.column}};
   for (int64_t i = 0; i < batch; i++) {
     t->a_offset[i] = i * a.count;
     t->b_offset[i] = (batch - 1 - i) * b.count;
@@ -127,12 +133,13 @@ static void check_gemm(const gemm_case *t) {
                        (fabs(g->alpha) * size + fabs(g->beta * old));
         double got = get(g->dtype, g->c, at);
         if (!(fabs(got - expected) <= bound + 1e-300))
-          fail_msg("gemm %lldx%lldx%lld alpha %g beta %g strides %lld,%lld %lld,%lld %lld,%lld: "
-                   "(%lld, %lld) is %.9g, expected %.9g",
-                   (long long)g->m, (long long)g->n, (long long)g->k, g->alpha, g->beta,
-                   (long long)g->a_row, (long long)g->a_column, (long long)g->b_row,
-                   (long long)g->b_column, (long long)g->c_row, (long long)g->c_column,
-                   (long long)i, (long long)j, got, expected);
+          fail_msg(
+              "gemm %lldx%lldx%lld alpha %g beta %g strides %lld,%lld %lld,%lld %lld,%lld: "
+              "(%lld, %lld) is %.9g, expected %.9g",
+              (long long)g->m, (long long)g->n, (long long)g->k, g->alpha, g->beta,
+              (long long)g->a_row, (long long)g->a_column, (long long)g->b_row,
+              (long long)g->b_column, (long long)g->c_row, (long long)g->c_column, (long long)i,
+              (long long)j, got, expected);
       }
 }
 
@@ -155,7 +162,8 @@ static void run_case(sr_dtype dtype, int64_t m, int64_t n, int64_t k, int a, int
 static void gemm_small_shapes(void **state) {
   (void)state;
   static const int64_t m[] = {1, 2, 3, 4, 5, 6, 7, 8, 13, 40}, k[] = {1, 2, 7, 18, 33, 128},
-                       n[] = {1, 2, 8, 15, 16, 17, 18, 58, 64, 65, 128, 130}, batch[] = {1, 1, 2, 3};
+                       n[] = {1, 2, 8, 15, 16, 17, 18, 58, 64, 65, 128, 130},
+                       batch[] = {1, 1, 2, 3};
   static const double alpha[] = {1, 1, -0.5}, beta[] = {0, 1, 0.25};
   for (int i = 0; i < 6000; i++)
     run_case(i & 1 ? SR_float64 : SR_float32, PICK(m), PICK(n), PICK(k), (int)draw(LAYOUTS),
@@ -283,7 +291,8 @@ static void check_affine(sr_dtype dtype, int64_t m, int64_t n, int64_t k, sr_mem
 
 static void affine_rows(void **state) {
   (void)state;
-  static const int64_t n[] = {1, 7, 16, 18, 33, 63, 64, 65, 128, 150}, k[] = {1, 5, 16, 31, 58, 128};
+  static const int64_t n[] = {1, 7, 16, 18, 33, 63, 64, 65, 128, 150},
+                       k[] = {1, 5, 16, 31, 58, 128};
   sr_memo memo = {0};
   for (int64_t m = 1; m <= 40; m++)
     for (int i = 0; i < 6; i++)
@@ -307,7 +316,8 @@ static void affine_zero_sizes(void **state) {
   assert_null(memo.entries);
 }
 
-/* ---- the memo ---------------------------------------------------------------------------------- */
+/* ---- the memo ----------------------------------------------------------------------------------
+ */
 
 static void memo_follows_the_version(void **state) {
   (void)state;
@@ -324,7 +334,7 @@ static void memo_follows_the_version(void **state) {
   assert_int_equal(sr__cpu_affine(&a), SR_OK);
   assert_true(y[0] == 25 && y[1] == 43);
   assert_ptr_equal(memo.entries, entry); /* packed again in place */
-  weight[0] = 6; /* not told: the packed form is used */
+  weight[0] = 6;                         /* not told: the packed form is used */
   assert_int_equal(sr__cpu_affine(&a), SR_OK);
   assert_true(y[0] == 25);
   assert_int_equal(sr_memory_stats().live_blocks, blocks + 1);

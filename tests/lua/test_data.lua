@@ -138,6 +138,7 @@ function TestBatches:test_sizes()
   lu.assertEquals(sizes {size = 3}, {3, 3, 1})
   lu.assertEquals(sizes {size = 3, drop_last = true}, {3, 3})
   lu.assertEquals(sizes {size = 10}, {7})
+  lu.assertEquals(sizes {batch_size = 4}, {4, 3})
   lu.assertEquals(sizes {size = 10, drop_last = true}, {})
   lu.assertEquals(sizes(), {1, 1, 1, 1, 1, 1, 1})
   lu.assertEquals(all_items(data.batches(numbers(7), {size = 2})), numbers(7))
@@ -178,7 +179,9 @@ function TestBatches:test_each_loop_is_a_pass()
   table.sort(second)
   lu.assertEquals(second, numbers(10))
   saros.manual_seed(4)
-  for _ in loop do break end -- draws the first order
+  for batch in loop do
+    if batch then break end -- the first order is drawn
+  end
   lu.assertEquals(all_items(loop), (function()
     saros.manual_seed(4)
     all_items(loop)
@@ -223,8 +226,8 @@ function TestBatches:test_growing_data_set()
 end
 
 function TestBatches:test_wrong_use()
-  assert_error("data.batches: unknown option 'batch_size', did you mean 'size'?", data.batches,
-    {}, {batch_size = 3})
+  assert_error("data.batches: unknown option 'collate_fn', did you mean 'collate'?", data.batches,
+    {}, {collate_fn = 3})
   assert_error("size must be at least 1, got 0", data.batches, {}, {size = 0})
   assert_error("a data set expected", data.batches, nil, {size = 1})
   assert_error("collate must be a function", data.batches, {}, {collate = "stack"})
@@ -293,7 +296,9 @@ end
 
 -- Run a script with an environment; what it printed, errors too.
 local function run(environment, script)
-  local pipe = io.popen(("%s '%s' -e '%s' 2>&1"):format(environment, arg[-1], script))
+  local first = 0
+  while arg[first - 1] do first = first - 1 end
+  local pipe = io.popen(("%s '%s' -e '%s' 2>&1"):format(environment, arg[first], script))
   local output = pipe:read("a")
   pipe:close()
   return output

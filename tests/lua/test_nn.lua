@@ -56,7 +56,7 @@ function TestRecurrentGolden:test_three_layers_both_ways_without_bias()
     nn.RNN(6, 10, {bidirectional = true, num_layers = 3, bias = false, batch_first = true}))
 end
 
--- ---- recurrent layers ------------------------------------------------------------------
+-- ---- recurrent layers ------------------------------------------------------------
 
 local TestRecurrent = {}
 
@@ -148,7 +148,7 @@ function TestRecurrent:test_wrong_input()
   assert_error("dropout should be a number in range [0, 1]", nn.RNN, 3, 4, {dropout = 1.5})
 end
 
--- ---- other layers --------------------------------------------------------------------------
+-- ---- other layers ------------------------------------------------------------
 
 local TestLayers = {}
 
@@ -297,7 +297,7 @@ function TestLayers:test_flatten_and_identity()
   lu.assertIs(nn.Identity()(x), x)
 end
 
--- ---- activations --------------------------------------------------------------------------------
+-- ---- activations ------------------------------------------------------------
 
 local TestActivations = {}
 
@@ -343,7 +343,7 @@ function TestActivations:test_wrong_input()
   assert_error("approximate must be one of", nn.GELU("exact"), saros.zeros(2))
 end
 
--- ---- losses -----------------------------------------------------------------------------------------
+-- ---- losses ------------------------------------------------------------
 
 local TestLosses = {}
 
@@ -412,7 +412,7 @@ function TestLosses:test_wrong_use()
   lu.assertErrorMsgContains("4", nn.NLLLoss(), saros.zeros(1, 3), saros.tensor({4}))
 end
 
--- ---- functional -------------------------------------------------------------------------------------
+-- ---- functional ------------------------------------------------------------
 
 local TestFunctional = {}
 
@@ -439,7 +439,7 @@ function TestFunctional:test_norms()
   assert_close(F.batch_norm(x, {training = true}), nn.BatchNorm1d(3)(x), 1e-6)
 end
 
--- ---- utils ---------------------------------------------------------------------------------------------
+-- ---- utils ------------------------------------------------------------
 
 local TestUtils = {}
 

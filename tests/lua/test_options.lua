@@ -46,8 +46,8 @@ function TestOptions:test_wrong_types()
   assert_error("nn.Linear: takes at most 5 arguments, got 6", nn.Linear, 1, 2, true, "cpu",
     "float32", 6)
   assert_error("nn.Linear: in_features is given twice", nn.Linear, 3, 4, {in_features = 3})
-  assert_error("nonlinearity must be one of 'tanh', 'relu', got string 'rely', did you mean 'relu'?",
-    nn.RNN, 2, 3, {nonlinearity = "rely"})
+  assert_error("must be one of 'tanh', 'relu', got string 'rely', did you mean 'relu'?", nn.RNN,
+    2, 3, {nonlinearity = "rely"})
 end
 
 function TestOptions:test_line_of_the_script()

@@ -1,5 +1,7 @@
 -- saros.data: data sets, batches, files.
 
+local core = require "saros.core"
+local options = require "saros.options"
 local dataset = require "saros.data.dataset"
 local files = require "saros.data.files"
 
@@ -18,7 +20,10 @@ local data = {
 ---@param t saros.Tensor|integer|integer[] a tensor, a number or a list
 ---@return saros.Tensor|integer|integer[] the same plus 1
 function data.from0(t)
-  if type(t) ~= "table" then return t + 1 end
+  if type(t) == "number" or core.is_tensor(t) then return t + 1 end
+  if type(t) ~= "table" then
+    options.fail("data.from0: a tensor, a number or a list expected, got %s", options.show(t))
+  end
   local list = {}
   for i, value in ipairs(t) do list[i] = data.from0(value) end
   return list

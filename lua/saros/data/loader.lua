@@ -13,7 +13,7 @@ local dataset = require "saros.data.dataset"
 local fail = options.fail
 
 ---@class saros.data.BatchOptions
----@field size? integer items in a batch, default 1
+---@field size? integer items in a batch, default 1 (batch_size is the same)
 ---@field shuffle? boolean default false
 ---@field drop_last? boolean leave out a last batch that is not full, default false
 ---@field collate? fun(items: any[]): ... makes a batch of a list of items; default: the list
@@ -28,13 +28,15 @@ local Loader = class.extend(nil, "Loader")
 local read = options.reader("data.batches", {
   {"size", "integer", 1}, {"shuffle", "boolean", false}, {"drop_last", "boolean", false},
   {"collate", "function?"}, {"progress", "string|boolean", false}, {"generator", "generator?"},
+  {"batch_size", "integer?"},
 })
 
 function Loader:init(set, opts)
   local o = read(opts)
-  if o.size < 1 then fail("data.batches: size must be at least 1, got %d", o.size) end
+  local size = o.batch_size or o.size
+  if size < 1 then fail("data.batches: size must be at least 1, got %d", size) end
   self.dataset = set
-  self.size, self.shuffle, self.drop_last = o.size, o.shuffle, o.drop_last
+  self.size, self.shuffle, self.drop_last = size, o.shuffle, o.drop_last
   self.collate, self.generator, self.progress = o.collate, o.generator, o.progress
   self.length, self.item = dataset.open("data.batches", set)
 end

@@ -27,7 +27,14 @@ end
 
 local core_softmax, core_log_softmax = core.softmax, core.log_softmax
 
+local function check_tensor(where, name, x)
+  if not core.is_tensor(x) then
+    options.fail("%s: %s must be a tensor, got %s", where, name, options.show(x))
+  end
+end
+
 local function check_dim(where, x, dim)
+  check_tensor(where, "input", x)
   if type(dim) == "table" then dim = options.reader(where, {{"dim", "integer?"}})(dim).dim end
   return dim or implicit_dim(x)
 end
@@ -57,6 +64,7 @@ local read_gelu = options.signature("gelu", {{"approximate", "string", "none"}})
 ---@param approximate? "none"|"tanh"
 ---@return saros.Tensor
 function F.gelu(x, approximate)
+  check_tensor("gelu", "input", x)
   if approximate == nil or approximate == "none" then return core.gelu(x) end
   local o = read_gelu(approximate)
   options.one_of("gelu", "approximate", o.approximate, {"none", "tanh"})
@@ -90,6 +98,7 @@ local read_embedding = options.signature("embedding", {{"padding_idx", "integer?
 ---@return saros.Tensor (.., width)
 function F.embedding(ids, weight, ...)
   local padding_idx = read_embedding(...).padding_idx
+  check_tensor("embedding", "weight", weight)
   if padding_idx and padding_idx < 0 then padding_idx = weight:size(1) + 1 + padding_idx end
   return core.embedding(weight, ids, padding_idx)
 end

@@ -177,15 +177,15 @@ function Module:to(...)
 end
 
 --- to("float32")
-function Module:float() return self:to("float32") end
+function Module:float() return Module.to(self, "float32") end
 
 --- to("float64")
-function Module:double() return self:to("float64") end
+function Module:double() return Module.to(self, "float64") end
 
 --- to("cuda")
-function Module:cuda() return self:to("cuda") end
+function Module:cuda() return Module.to(self, "cuda") end
 
 --- to("cpu")
-function Module:cpu() return self:to("cpu") end
+function Module:cpu() return Module.to(self, "cpu") end
 
 return Module

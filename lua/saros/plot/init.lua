@@ -43,21 +43,28 @@ local function begin(o, width, height)
   return script
 end
 
+local ink = " textcolor rgb '#222222'"
+
 -- ---- matrices ----------------------------------------------------------------------
 
 -- White to dark blue, even in lightness.
 local blues = "set palette defined (0 '#ffffff', 0.2 '#d6e5f4', 0.4 '#9dc6e4', 0.6 '#559fd0', "
   .. "0.8 '#2270b5', 1 '#08306b')"
 
-local function add_tics(script, axis, labels, count, rotate)
+-- gnuplot takes the text of a tic as a format.
+local function add_tics(script, axis, labels, count, cell)
   if not labels then
-    script:add("set %stics out nomirror", axis)
+    script:add("set %stics out nomirror%s", axis, ink)
     return
   end
   local tics = {}
-  for i = 1, count do tics[i] = ("%s %d"):format(quote(labels[i]), i) end
-  script:add("set %stics out nomirror scale 0 (%s)%s", axis, table.concat(tics, ", "),
-    rotate and " rotate by 45 right" or "")
+  for i = 1, count do
+    tics[i] = ("%s %d"):format(quote((labels[i]:gsub("%%", "%%%%"))), i)
+  end
+  local narrow = cell < 18
+  local turned = axis == "x" and (narrow and " rotate by 90 right" or " rotate by 45 right") or ""
+  script:add("set %stics out nomirror scale 0 (%s)%s%s%s", axis, table.concat(tics, ", "), turned,
+    narrow and " font ',8'" or "", ink)
 end
 
 -- Values as text in the cells, white on dark ones; `format` gives nil for no text.
@@ -93,7 +100,8 @@ local function draw_cells(script, rows, o)
   script:add("set cbrange [%s:%s]", gnuplot.number(low), gnuplot.number(high))
   script:add("set xrange [0.5:%d.5]", #rows[1])
   script:add("set yrange [%d.5:0.5]", #rows)
-  script:add("set border lc rgb '#888888'")
+  script:add("set border lc rgb '#999999'")
+  script:add("set cbtics out scale 0.5%s", ink)
   script:add("unset key")
   local layers = {"$cells using 1:2:3 with image pixels"}
   if o.format then
@@ -107,7 +115,7 @@ end
 
 -- Pixels that a picture needs beside its cells: for labels, title and colour scale.
 local function cell_size(count)
-  return math.max(12, math.min(44, 760 // count))
+  return math.max(12, math.min(count <= 6 and 64 or 44, 760 // count))
 end
 
 local read_confusion = reader("plot.confusion_matrix", {{"normalize", "boolean", true}})
@@ -128,9 +136,9 @@ function plot.confusion_matrix(matrix, labels, opts)
   local cell, longest = cell_size(#rows), values.longest(labels)
   o.xlabel, o.ylabel = o.xlabel or "predicted", o.ylabel or "true"
   local margin = 190 + 9 * longest
-  local script = begin(o, #rows * cell + margin, #rows * cell + margin - 60)
-  add_tics(script, "x", labels, #rows, true)
-  add_tics(script, "y", labels, #rows)
+  local script = begin(o, math.max(360, #rows * cell + margin), #rows * cell + margin - 60)
+  add_tics(script, "x", labels, #rows, cell)
+  add_tics(script, "y", labels, #rows, cell)
   local cells = {font = math.max(6, math.min(10, cell // 4))}
   if not counts then
     script:add("set format cb '%%g %%%%'")
@@ -164,8 +172,8 @@ function plot.heatmap(matrix, opts)
   local cell = cell_size(math.max(#rows, columns))
   local script = begin(o, math.max(360, columns * cell + 200 + 8 * values.longest(ylabels or {})),
     math.max(280, #rows * cell + 130 + 7 * values.longest(xlabels or {})))
-  add_tics(script, "x", xlabels, columns, true)
-  add_tics(script, "y", ylabels, #rows)
+  add_tics(script, "x", xlabels, columns, cell)
+  add_tics(script, "y", ylabels, #rows, cell)
   local cells = {}
   if o.values then
     cells.format = function(value) return value == value and ("%.2g"):format(value) or nil end
@@ -194,11 +202,13 @@ function plot.lines(series, opts)
   local labels = o.labels and values.labels(where, o.labels, #curves)
   local x = o.x and values.list(where, o.x)
   local script = begin(o, 800, 500)
-  script:add("set grid lc rgb '#dddddd'")
-  script:add("set border 3 lc rgb '#888888'")
-  script:add("set tics nomirror out")
+  script:add("set grid back lt 1 lw 0.5 lc rgb '#dddddd'")
+  script:add("set border 3 lc rgb '#999999'")
+  script:add("set tics nomirror out%s", ink)
+  script:add("set autoscale xfix")
+  if not x and values.longest_curve(curves) <= 20 then script:add("set xtics 1") end
   if o.logy then script:add("set logscale y") end
-  script:add(labels and "set key top right" or "unset key")
+  script:add(labels and "set key top right" .. ink or "unset key")
   local layers = {}
   for k, curve in ipairs(curves) do
     local points = {}

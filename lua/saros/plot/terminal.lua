@@ -1,5 +1,6 @@
 -- Pictures in letters: a confusion matrix and curves in the terminal.
 
+local core = require "saros.core"
 local values = require "saros.plot.values"
 local options = require "saros.options"
 
@@ -15,10 +16,33 @@ local function pad_left(word, width)
   return (" "):rep(width - (utf8.len(word) or #word)) .. word
 end
 
--- The first letters of a label.
-local function cut(word, count)
-  local stop = utf8.len(word) and utf8.offset(word, count + 1) or count + 1
-  return word:sub(1, (stop or #word + 1) - 1)
+-- The letters of a word, as strings.
+local function letters(word)
+  local list = {}
+  for letter in word:gmatch(utf8.len(word) and utf8.charpattern or ".") do
+    list[#list + 1] = letter
+  end
+  return list
+end
+
+-- Two letters for each label, different ones where that is possible: Po, Pr for Polish
+-- and Portuguese.
+local function abbreviations(labels)
+  local short, taken = {}, {}
+  for i, label in ipairs(labels) do
+    local list = letters(label)
+    local first = list[1] or " "
+    short[i] = first .. (list[2] or " ")
+    for k = 2, #list do
+      local try = first .. list[k]
+      if not taken[try] then
+        short[i] = try
+        break
+      end
+    end
+    taken[short[i]] = true
+  end
+  return short
 end
 
 -- Shades for a share of 0 to 1; nothing for next to nothing.
@@ -32,8 +56,8 @@ end
 
 -- ---- confusion matrix ----------------------------------------------------------------
 
--- Most frequent wrong predictions of a row: "Irish 12 %, Scottish 8 %".
-local function confusions(counts, shares, truth, labels, most)
+-- Most frequent wrong predictions of a row, as many as fit: "Irish 12 %, Scottish 8 %".
+local function confusions(counts, shares, truth, labels, most, room)
   local order = {}
   for j, share in ipairs(shares) do
     if j ~= truth and share > 0 then order[#order + 1] = j end
@@ -42,12 +66,14 @@ local function confusions(counts, shares, truth, labels, most)
     if counts[a] ~= counts[b] then return counts[a] > counts[b] end
     return a < b
   end)
-  local words = {}
+  local text = ""
   for k = 1, math.min(most, #order) do
     local j = order[k]
-    words[k] = ("%s %.0f %%"):format(labels[j], 100 * shares[j])
+    local more = ("%s%s %.0f %%"):format(k > 1 and ", " or "", labels[j], 100 * shares[j])
+    if k > 1 and values.longest {text .. more} > room then break end
+    text = text .. more
   end
-  return table.concat(words, ", ")
+  return text
 end
 
 local read_confusion = options.reader("plot.print_confusion",
@@ -66,19 +92,19 @@ function terminal.print_confusion(matrix, labels, opts)
   labels = values.labels(where, labels, #rows)
   local shares = values.shares(rows)
   local width = math.max(5, values.longest(labels))
-  local heads = {}
-  for i, label in ipairs(labels) do heads[i] = cut(label, 2) end
   local lines = {("%s  count  recall  %s  taken for"):format(pad("class", width),
-    pad(table.concat(heads, " "), 3 * #rows - 1))}
+    table.concat(abbreviations(labels)))}
+  local room = math.max(30, core.terminal_width() - width - 2 * #rows - 21)
   for i, row in ipairs(rows) do
     local count, cells = 0, {}
     for j, value in ipairs(row) do
       count = count + value
       cells[j] = shade(shares[i][j]):rep(2)
     end
-    lines[#lines + 1] = ("%s  %5d  %s  %s  %s"):format(pad(labels[i], width), math.floor(count),
-      count > 0 and ("%4.0f %%"):format(100 * shares[i][i]) or "     -", table.concat(cells, " "),
-      confusions(row, shares[i], i, labels, o.most))
+    local line = ("%s  %5d  %s  %s  %s"):format(pad(labels[i], width), math.floor(count),
+      count > 0 and ("%4.0f %%"):format(100 * shares[i][i]) or "     -", table.concat(cells),
+      confusions(row, shares[i], i, labels, o.most, room))
+    lines[#lines + 1] = line:gsub(" +$", "")
   end
   local file = o.file or io.stdout
   file:write(table.concat(lines, "\n"), "\n")

@@ -95,6 +95,13 @@ function values.longest(words)
   return longest
 end
 
+--- Points of the longest curve.
+function values.longest_curve(curves)
+  local longest = 0
+  for _, curve in ipairs(curves) do longest = math.max(longest, #curve) end
+  return longest
+end
+
 --- Each row divided by its sum; a row of zeros stays.
 function values.shares(rows)
   local shares = {}

@@ -174,6 +174,7 @@ sr_status sr__cpu_copy(sr_dtype to, sr_dtype from, const sr_loop *loop) {
     return SR_OK;
   }
   sr__loop_job job = {.kernel = sr__copy()->convert[to][from],
+                      .operands = 2,
                       .bytes = {sr__cpu_bytes[to], sr__cpu_bytes[from]}};
   sr__run_loop(loop, &job);
   return SR_OK;
@@ -182,7 +183,7 @@ sr_status sr__cpu_copy(sr_dtype to, sr_dtype from, const sr_loop *loop) {
 sr_status sr__cpu_where(sr_dtype dtype, const sr_loop *loop) {
   const sr__copy_table *kernels = sr__copy();
   int bytes = sr__cpu_bytes[dtype];
-  sr__loop_job job = {.bytes = {bytes, 1, bytes, bytes}};
+  sr__loop_job job = {.operands = 4, .bytes = {bytes, 1, bytes, bytes}};
   job.kernel = bytes == 4 ? kernels->where_4 : bytes == 8 ? kernels->where_8 : kernels->where_1;
   for (int k = 1; k < 4; k++)
     if (!loop->data[k]) job.number[k] = sr__scalar_bits(k == 1 ? SR_bool : dtype, loop->number[k]);

@@ -14,9 +14,7 @@
 
 /* ---- instruction sets ------------------------------------------------------------------ */
 
-static sr_isa isa_in_use = SR_ISA_baseline;
-
-sr_isa sr__cpu_isa(void) { return isa_in_use; }
+sr_isa sr__cpu_isa_in_use = SR_ISA_baseline;
 
 static const char *const isa_names[SR_ISAS] = {
 #define X(isa) #isa,
@@ -25,7 +23,7 @@ static const char *const isa_names[SR_ISAS] = {
 };
 
 const char *sr__cpu_isa_name(sr_isa isa) { return isa_names[isa]; }
-const char *sr_cpu_kernels(void) { return isa_names[isa_in_use]; }
+const char *sr_cpu_kernels(void) { return isa_names[sr__cpu_isa_in_use]; }
 
 /* The levels of the x86-64 psABI that CMakeLists.txt compiles the kernels for. */
 static sr_isa best_isa(void) {
@@ -41,7 +39,7 @@ sr_status sr__cpu_use_isa(sr_isa isa) {
   if (isa > best_isa())
     return sr__fail(SR_DEVICE, "instruction set '%s': this processor has '%s' at most",
                     isa_names[isa], isa_names[best_isa()]);
-  isa_in_use = isa;
+  sr__cpu_isa_in_use = isa;
   return SR_OK;
 }
 

@@ -33,9 +33,7 @@ typedef struct {
   const int64_t *a_offset, *b_offset, *c_offset;
 } problem;
 
-static matrix transposed(matrix x) {
-  return (matrix){x.data, x.columns, x.rows, x.column, x.row};
-}
+static matrix transposed(matrix x) { return (matrix){x.data, x.columns, x.rows, x.column, x.row}; }
 
 static matrix at_offset(matrix x, const int64_t *offset, int64_t i, size_t size) {
   if (offset) x.data += offset[i] * (int64_t)size;
@@ -151,16 +149,28 @@ typedef struct {
   int batch_threads; /* over the batch */
 } method;
 
-/* Below as many multiply-adds own kernels beat BLIS (tests/bench/products.c). */
-static const double blis_work = 1e6;
-static const double thread_work = 1e6; /* about 20 us */
+/* BLIS wins, or is as good, where no side is shorter (tests/bench/products.c). The
+ * baseline kernels are slow beside what BLIS has for most processors. */
+static const int64_t blis_side[SR_ISAS] = {
+    [SR_ISA_baseline] = 32,
+#if defined(__x86_64__)
+    [SR_ISA_avx2] = 256,
+    [SR_ISA_avx512] = 256,
+#endif
+};
+static const double thread_work = 2e6; /* multiply-adds in about 35 us */
+
+static bool suits_blis(const problem *p) {
+  int64_t side = blis_side[sr__cpu_isa()];
+  return blis_works && p->m >= side && p->n >= side && p->k >= side;
+}
 
 static double work_of(const problem *p) { return (double)p->m * (double)p->n * (double)p->k; }
 
 static way choose_way(const problem *p) {
-  if (blis_works && work_of(p) >= blis_work && p->m > 1 && p->n > 1) return BLIS;
+  if (suits_blis(p)) return BLIS;
   if (p->b.column == 1) return DIRECT;
-  if (p->b.row == 1 && p->a.column == 1 && p->m <= 3) return DOTS;
+  if (p->b.row == 1 && p->a.column == 1 && p->m <= 4) return DOTS;
   return PACKED;
 }
 
@@ -266,8 +276,7 @@ static sr_status do_batch(const problem *p, const method *how) {
 
 sr_status sr__cpu_gemm(const sr_gemm *g) {
   if (g->dtype != SR_float32 && g->dtype != SR_float64)
-    return sr__fail(SR_DTYPE, "gemm: float32 or float64 expected, got %s",
-                    sr_dtype_name(g->dtype));
+    return sr__fail(SR_DTYPE, "gemm: float32 or float64 expected, got %s", sr_dtype_name(g->dtype));
   if (g->m <= 0 || g->n <= 0 || g->batch <= 0) return SR_OK;
   problem p = problem_of(g);
   if (p.k <= 0 || p.alpha == 0) {
@@ -281,11 +290,15 @@ sr_status sr__cpu_gemm(const sr_gemm *g) {
   return do_batch(&p, &how);
 }
 
-/* ---- start ------------------------------------------------------------------------------------ */
+/* ---- start ------------------------------------------------------------------------------------
+ */
 
 enum { TEST_M = 64, TEST_N = 512, TEST_K = 128 };
 
-/* A product with a vector v of +-1 tells a wrong C from a right one: C v = A (B v).
+/* One of +-1 for each column. */
+static double sign_of(int64_t j) { return (uint32_t)j * 2654435769u >> 31 ? 1 : -1; }
+
+/* A product with a vector v of signs tells a wrong C from a right one: C v = A (B v).
  * Returns the largest difference. */
 static double product_error(const sr_gemm *g) {
   const float *a = g->a, *b = g->b, *c = g->c;
@@ -293,12 +306,11 @@ static double product_error(const sr_gemm *g) {
   for (int64_t l = 0; l < g->k; l++) {
     bv[l] = 0;
     for (int64_t j = 0; j < g->n; j++)
-      bv[l] += (j * j % 7 < 4 ? 1 : -1) * (double)b[l * g->b_row + j * g->b_column];
+      bv[l] += sign_of(j) * (double)b[l * g->b_row + j * g->b_column];
   }
   for (int64_t i = 0; i < g->m; i++) {
     double difference = 0;
-    for (int64_t j = 0; j < g->n; j++)
-      difference += (j * j % 7 < 4 ? 1 : -1) * (double)c[i * g->n + j];
+    for (int64_t j = 0; j < g->n; j++) difference += sign_of(j) * (double)c[i * g->n + j];
     for (int64_t l = 0; l < g->k; l++)
       difference -= (double)a[i * g->a_row + l * g->a_column] * bv[l];
     if (!(fabs(difference) <= worst)) worst = fabs(difference);
@@ -320,13 +332,23 @@ static bool products_are_right(float *room, bool with_blis) {
   }
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     int64_t m = sizes[i].m, n = sizes[i].n, k = sizes[i].k;
-    sr_gemm g = {.dtype = SR_float32, .m = m, .n = n, .k = k, .a_row = k, .a_column = 1,
-                 .b_row = sizes[i].turned ? 1 : n, .b_column = sizes[i].turned ? k : 1,
-                 .c_row = n, .c_column = 1, .alpha = 1, .a = a, .b = b, .c = c, .batch = 1};
+    sr_gemm g = {.dtype = SR_float32,
+                 .m = m,
+                 .n = n,
+                 .k = k,
+                 .a_row = k,
+                 .a_column = 1,
+                 .b_row = sizes[i].turned ? 1 : n,
+                 .b_column = sizes[i].turned ? k : 1,
+                 .c_row = n,
+                 .c_column = 1,
+                 .alpha = 1,
+                 .a = a,
+                 .b = b,
+                 .c = c,
+                 .batch = 1};
     problem p = problem_of(&g);
-    method how = method_of(&p);
-    how.way = with_blis ? BLIS : PACKED;
-    how.threads = 1;
+    method how = {.way = PACKED, .threads = 1};
     memset(c, 0xff, (size_t)(m * n) * sizeof(float)); /* NaN: beta 0 must not read it */
     if (with_blis)
       call_blis(&p, p.a, p.b, p.c, 1);

@@ -22,7 +22,8 @@ typedef enum {
 
 /* The best set this processor has; fixed by sr__cpu_start (SAROS_ISA in the
  * environment can lower it, for tests). */
-sr_isa sr__cpu_isa(void);
+extern sr_isa sr__cpu_isa_in_use;
+static inline sr_isa sr__cpu_isa(void) { return sr__cpu_isa_in_use; }
 
 #define SR_ISA_PASTE(name, isa) name##_##isa
 #define SR_ISA_PASTE_EXPANDED(name, isa) SR_ISA_PASTE(name, isa)

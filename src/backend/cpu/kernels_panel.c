@@ -17,9 +17,8 @@ enum { ROW_BLOCK = 96, K_BLOCK_BYTES = 2048, TURNED_ROWS = 24, FAR_BYTES = 2048 
 /* X(rows, vectors): the tiles that are compiled. */
 #define TILE_ROW(X, rows) X(rows, 1) X(rows, 2) X(rows, 3) X(rows, 4)
 #if SR_VECTOR_REGISTERS == 32
-#define TILE_LIST(X)                        \
-  TILE_ROW(X, 1) TILE_ROW(X, 2) TILE_ROW(X, 3) \
-  TILE_ROW(X, 4) TILE_ROW(X, 5) TILE_ROW(X, 6)
+#define TILE_LIST(X) \
+  TILE_ROW(X, 1) TILE_ROW(X, 2) TILE_ROW(X, 3) TILE_ROW(X, 4) TILE_ROW(X, 5) TILE_ROW(X, 6)
 #else
 #define TILE_LIST(X) TILE_ROW(X, 1) TILE_ROW(X, 2) TILE_ROW(X, 3)
 #endif
@@ -34,8 +33,8 @@ enum { ROW_BLOCK = 96, K_BLOCK_BYTES = 2048, TURNED_ROWS = 24, FAR_BYTES = 2048 
 #undef REAL
 
 const sr_panel_kernels SR_ISA_NAME(sr__panel_kernels) = {
-    .float32 = {ROWS, VECTORS * SR_LANES_float, SR_LANES_float, pack_float, multiply_float,
+    .float32 = {ROWS, VECTORS *SR_LANES_float, SR_LANES_float, pack_float, multiply_float,
                 dots_float},
-    .float64 = {ROWS, VECTORS * SR_LANES_double, SR_LANES_double, pack_double, multiply_double,
+    .float64 = {ROWS, VECTORS *SR_LANES_double, SR_LANES_double, pack_double, multiply_double,
                 dots_double},
 };

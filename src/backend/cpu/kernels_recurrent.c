@@ -21,6 +21,8 @@
 
 #define DIRECT_rnn_tanh false
 #define DIRECT_rnn_relu false
+#define DIRECT_lstm false
+#define DIRECT_gru true
 
 const sr_recurrent_kernels SR_ISA_NAME(sr__recurrent_kernels) = {
 #define X(mode, gates, states) \

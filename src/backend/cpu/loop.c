@@ -10,7 +10,13 @@
 
 #include "backend/cpu/threads.h"
 
-enum { BLOCK = 256, SHORT_ROW = 32, ELEMENT_BYTES = 8 };
+enum {
+  BLOCK = 256,
+  TILE = 16,      /* TILE^2 is a block */
+  LINE = 64,      /* bytes of a cache line */
+  SHORT_ROW = 32, /* rows below this are joined in blocks */
+  ELEMENT_BYTES = 8
+};
 
 typedef struct {
   _Alignas(64) char bytes[BLOCK * ELEMENT_BYTES];
@@ -66,27 +72,31 @@ void sr__scatter_strided(int64_t n, int bytes, void *to, int64_t stride, const v
 }
 
 /* memcpy of less than 128 bytes without a call. */
-static inline void copy_few(char *to, const char *from, size_t n) {
-  for (size_t piece = 64; piece; piece /= 2) {
-    if (!(n & piece)) continue;
-    switch (piece) {
-      case 64: memcpy(to, from, 64); break;
-      case 32: memcpy(to, from, 32); break;
-      case 16: memcpy(to, from, 16); break;
-      case 8: memcpy(to, from, 8); break;
-      case 4: memcpy(to, from, 4); break;
-      case 2: memcpy(to, from, 2); break;
-      default: *to = *from;
-    }
-    to += piece, from += piece;
+#define SR_COPY_PIECE(piece)   \
+  if (n & (piece)) {           \
+    memcpy(to, from, (piece)); \
+    to += (piece);             \
+    from += (piece);           \
   }
+static inline void copy_few(char *to, const char *from, size_t n) {
+  SR_COPY_PIECE(64)
+  SR_COPY_PIECE(32)
+  SR_COPY_PIECE(16)
+  SR_COPY_PIECE(8)
+  SR_COPY_PIECE(4)
+  SR_COPY_PIECE(2)
+  SR_COPY_PIECE(1)
 }
 
-static inline void splat_lanes(int bytes, char *to, const char *element) {
+/* n < SR_LANES elements and copies of the first of them in the lanes behind. */
+static inline void load_few(int64_t n, int bytes, char *lanes, const char *from) {
   if (bytes == 4)
-    splat_uint32_t(SR_LANES, (uint32_t *)(void *)to, element);
+    splat_uint32_t(SR_LANES, (uint32_t *)(void *)lanes, from);
+  else if (bytes == 8)
+    splat_uint64_t(SR_LANES, (uint64_t *)(void *)lanes, from);
   else
-    sr__splat(SR_LANES, bytes, to, element);
+    splat_uint8_t(SR_LANES, (uint8_t *)lanes, from);
+  copy_few(lanes, from, (size_t)(n * bytes));
 }
 
 uint64_t sr__scalar_bits(sr_dtype dtype, sr_scalar number) {
@@ -109,67 +119,85 @@ uint64_t sr__scalar_bits(sr_dtype dtype, sr_scalar number) {
 
 /* ---- rows in place ------------------------------------------------------------------ */
 
-typedef struct {
-  const sr__loop_job *job;
-  int ndim, operands;
-  int64_t size[SR_MAX_DIMS];
-  int64_t step[SR_LOOP_OPERANDS][SR_MAX_DIMS]; /* strides in bytes */
-  char *data[SR_LOOP_OPERANDS];
-  bool constant[SR_LOOP_OPERANDS]; /* one element for the whole loop */
-} run;
-
+/* `step` is a stride in bytes. Operands that the job does not have are NULL. */
 static inline void call(const sr__loop_job *job, int64_t n, char *const at[]) {
   job->kernel(n, at[0], at[1], at[2], at[3], job->parameters);
 }
 
-/* The last n < SR_LANES elements of a row, in blocks. step 0: one element for all. */
-static void run_rest(const run *r, int64_t n, char *const data[], const int64_t step[]) {
+/* The last n < SR_LANES elements of a row, in blocks. */
+static void run_rest(const sr__loop_job *job, int64_t n, char *const data[], const int64_t step[]) {
   _Alignas(64) char lanes[SR_LOOP_OPERANDS][SR_LANES * ELEMENT_BYTES];
   char *at[SR_LOOP_OPERANDS] = {lanes[0], lanes[1], lanes[2], lanes[3]};
-  for (int k = 1; k < r->operands; k++) {
-    int bytes = r->job->bytes[k];
-    splat_lanes(bytes, lanes[k], data[k]);
-    if (step[k]) copy_few(lanes[k], data[k], (size_t)(n * bytes));
-  }
-  call(r->job, SR_LANES, at);
-  copy_few(data[0], lanes[0], (size_t)(n * r->job->bytes[0]));
+  for (int k = 1; k < job->operands; k++)
+    load_few(step[k] ? n : 1, job->bytes[k], lanes[k], data[k]);
+  call(job, SR_LANES, at);
+  copy_few(data[0], lanes[0], (size_t)(n * job->bytes[0]));
 }
 
 /* Rows with repeated elements: these are spread over a block once. */
-static void run_spread(const run *r, int64_t n, char *const data[], const int64_t step[]) {
+static void run_spread(const sr__loop_job *job, int64_t n, char *const data[],
+                       const int64_t step[]) {
   block spread[SR_LOOP_OPERANDS];
   char *at[SR_LOOP_OPERANDS];
   memcpy(at, data, sizeof at);
-  for (int k = 1; k < r->operands; k++) {
+  for (int k = 1; k < job->operands; k++) {
     if (step[k]) continue;
-    sr__splat(n < BLOCK ? n : BLOCK, r->job->bytes[k], spread[k].bytes, data[k]);
+    sr__splat(n < BLOCK ? n : BLOCK, job->bytes[k], spread[k].bytes, data[k]);
     at[k] = spread[k].bytes;
   }
   for (int64_t i = 0; i < n; i += BLOCK) {
-    call(r->job, n - i < BLOCK ? n - i : BLOCK, at);
-    for (int k = 0; k < r->operands; k++)
-      if (step[k]) at[k] += BLOCK * r->job->bytes[k];
+    call(job, n - i < BLOCK ? n - i : BLOCK, at);
+    for (int k = 0; k < job->operands; k++)
+      if (step[k]) at[k] += BLOCK * job->bytes[k];
   }
 }
 
 /* A row of n elements; every step is one element or (inputs only) 0. */
-static void run_row(const run *r, int64_t n, char *const data[], const int64_t step[]) {
+static void run_row(const sr__loop_job *job, int64_t n, char *const data[], const int64_t step[]) {
   int64_t bulk = n & -(int64_t)SR_LANES;
   if (bulk) {
     bool repeats = false;
-    for (int k = 1; k < r->operands; k++) repeats |= step[k] == 0;
+    for (int k = 1; k < job->operands; k++) repeats |= step[k] == 0;
     if (repeats)
-      run_spread(r, bulk, data, step);
+      run_spread(job, bulk, data, step);
     else
-      call(r->job, bulk, data);
+      call(job, bulk, data);
   }
   if (bulk == n) return;
   char *rest[SR_LOOP_OPERANDS];
   for (int k = 0; k < SR_LOOP_OPERANDS; k++) rest[k] = data[k] + bulk * step[k];
-  run_rest(r, n - bulk, rest, step);
+  run_rest(job, n - bulk, rest, step);
+}
+
+/* Most calls: one row of not many elements. false: it is not, and nothing was done. */
+static inline bool run_small(const sr_loop *loop, const sr__loop_job *job) {
+  if (loop->ndim != 1 || loop->size[0] >= SR_GRAIN || loop->stride[0][0] != 1) return false;
+  char *data[SR_LOOP_OPERANDS] = {loop->data[0]};
+  int64_t step[SR_LOOP_OPERANDS] = {job->bytes[0]};
+  for (int k = 1; k < job->operands; k++) {
+    data[k] = loop->data[k];
+    if (!data[k])
+      data[k] = (char *)(uintptr_t)&job->number[k];
+    else if (loop->stride[k][0] == 1)
+      step[k] = job->bytes[k];
+    else if (loop->stride[k][0] != 0)
+      return false;
+  }
+  run_row(job, loop->size[0], data, step);
+  return true;
 }
 
 /* ---- walking the loop ------------------------------------------------------------------ */
+
+typedef struct {
+  const sr__loop_job *job;
+  int ndim;
+  int64_t size[SR_MAX_DIMS];
+  int64_t step[SR_LOOP_OPERANDS][SR_MAX_DIMS];
+  char *data[SR_LOOP_OPERANDS];
+  bool constant[SR_LOOP_OPERANDS]; /* one element for the whole loop */
+  bool dense[SR_LOOP_OPERANDS];    /* its elements lie in the order of the loop */
+} run;
 
 /* Where dimension-by-dimension counting stands: `at` points to the present elements. */
 typedef struct {
@@ -184,7 +212,7 @@ static place find_place(const run *r, int dims, int64_t i) {
   for (int d = dims - 1; d >= 0; d--) {
     p.index[d] = i % r->size[d];
     i /= r->size[d];
-    for (int k = 0; k < r->operands; k++) p.at[k] += p.index[d] * r->step[k][d];
+    for (int k = 0; k < SR_LOOP_OPERANDS; k++) p.at[k] += p.index[d] * r->step[k][d];
   }
   return p;
 }
@@ -192,9 +220,9 @@ static place find_place(const run *r, int dims, int64_t i) {
 /* To the next index of dimension `d`, carrying into those before it. */
 static void advance(const run *r, place *p, int d) {
   for (; d >= 0; d--) {
-    for (int k = 0; k < r->operands; k++) p->at[k] += r->step[k][d];
+    for (int k = 0; k < SR_LOOP_OPERANDS; k++) p->at[k] += r->step[k][d];
     if (++p->index[d] < r->size[d]) return;
-    for (int k = 0; k < r->operands; k++) p->at[k] -= r->step[k][d] * r->size[d];
+    for (int k = 0; k < SR_LOOP_OPERANDS; k++) p->at[k] -= r->step[k][d] * r->size[d];
     p->index[d] = 0;
   }
 }
@@ -206,62 +234,130 @@ static void run_rows(void *context, int64_t first, int64_t last) {
   for (int k = 0; k < SR_LOOP_OPERANDS; k++) step[k] = r->step[k][inner];
   place p = find_place(r, inner, first);
   for (int64_t row = first; row < last; row++) {
-    run_row(r, r->size[inner], p.at, step);
+    run_row(r->job, r->size[inner], p.at, step);
     advance(r, &p, inner - 1);
   }
 }
 
-/* Moves n elements between the loop and a block, from place p on, for one operand. */
-typedef void move_row(int64_t n, int bytes, char *element, int64_t step, char *packed);
-static void pack_row(int64_t n, int bytes, char *element, int64_t step, char *packed) {
+/* ---- through blocks ----------------------------------------------------------------------- */
+
+/* n elements of an operand into a block */
+static void pack(int64_t n, int bytes, char *packed, const char *element, int64_t step) {
   if (step == 0)
     sr__splat(n, bytes, packed, element);
+  else if (step == bytes && n < SR_LANES)
+    copy_few(packed, element, (size_t)(n * bytes));
   else
     sr__gather_strided(n, bytes, packed, element, step / bytes);
 }
-static void unpack_row(int64_t n, int bytes, char *element, int64_t step, char *packed) {
-  sr__scatter_strided(n, bytes, element, step / bytes, packed);
-}
 
-static void move_block(const run *r, place p, int64_t n, int from, int to, block *blocks,
-                       move_row *move) {
+/* Elements `at` .. + n of the loop into blocks of the operands in `packs` (a mask), or
+ * out of the result's block where unpack is set. */
+static void move_block(const run *r, place p, int64_t n, unsigned packs, bool unpack,
+                       block *blocks) {
   int inner = r->ndim - 1;
   for (int64_t done = 0; done < n;) {
     int64_t piece = r->size[inner] - p.index[inner];
     if (piece > n - done) piece = n - done;
-    for (int k = from; k < to; k++) {
+    for (int k = 1; k < r->job->operands; k++) {
+      if (!(packs >> k & 1)) continue;
       int bytes = r->job->bytes[k];
-      if (!r->constant[k])
-        move(piece, bytes, p.at[k], r->step[k][inner], blocks[k].bytes + done * bytes);
-      p.at[k] += (piece - 1) * r->step[k][inner];
+      pack(piece, bytes, blocks[k].bytes + done * bytes, p.at[k], r->step[k][inner]);
     }
+    if (unpack) {
+      int bytes = r->job->bytes[0];
+      sr__scatter_strided(piece, bytes, p.at[0], r->step[0][inner] / bytes,
+                          blocks[0].bytes + done * bytes);
+    }
+    for (int k = 0; k < SR_LOOP_OPERANDS; k++) p.at[k] += (piece - 1) * r->step[k][inner];
     p.index[inner] += piece - 1;
     advance(r, &p, inner);
     done += piece;
   }
 }
 
-/* Elements first .. last - 1 of any loop, by blocks. */
+/* Fills the lanes behind n elements with copies of the last one. */
+static void pad_block(const run *r, int64_t n, int64_t padded, block *blocks) {
+  for (int k = 1; k < r->job->operands; k++) {
+    int bytes = r->job->bytes[k];
+    char *end = blocks[k].bytes + n * bytes;
+    if (!r->constant[k]) sr__splat(padded - n, bytes, end, end - bytes);
+  }
+}
+
+static void fill_constants(const run *r, block *blocks) {
+  for (int k = 0; k < r->job->operands; k++)
+    if (r->constant[k]) sr__splat(BLOCK, r->job->bytes[k], blocks[k].bytes, r->data[k]);
+}
+
+/* Elements first .. last - 1 of any loop, by blocks. Dense operands of full vectors are
+ * used where they are. */
 static void run_blocks(void *context, int64_t first, int64_t last) {
   const run *r = context;
   block blocks[SR_LOOP_OPERANDS];
-  char *at[SR_LOOP_OPERANDS];
-  for (int k = 0; k < SR_LOOP_OPERANDS; k++) {
-    at[k] = blocks[k].bytes;
-    if (r->constant[k]) sr__splat(BLOCK, r->job->bytes[k], at[k], r->data[k]);
-  }
+  fill_constants(r, blocks);
   for (int64_t i = first; i < last; i += BLOCK) {
     int64_t n = last - i < BLOCK ? last - i : BLOCK;
     int64_t padded = (n + SR_LANES - 1) & -(int64_t)SR_LANES;
     place p = find_place(r, r->ndim, i);
-    move_block(r, p, n, 1, r->operands, blocks, pack_row);
-    for (int k = 1; k < r->operands; k++) {
-      int bytes = r->job->bytes[k];
-      char *end = at[k] + n * bytes;
-      sr__splat(padded - n, bytes, end, end - bytes);
+    char *at[SR_LOOP_OPERANDS];
+    unsigned packs = 0;
+    for (int k = 0; k < SR_LOOP_OPERANDS; k++) {
+      bool direct = r->dense[k] && n == padded;
+      at[k] = direct ? p.at[k] : blocks[k].bytes;
+      if (!direct && !r->constant[k] && k < r->job->operands) packs |= 1u << k;
     }
+    if (packs >> 1) move_block(r, p, n, packs, false, blocks);
+    if (n < padded) pad_block(r, n, padded, blocks);
     call(r->job, padded, at);
-    move_block(r, p, n, 0, 1, blocks, unpack_row);
+    if (packs & 1) move_block(r, p, n, 0, true, blocks);
+  }
+}
+
+/* ---- by tiles ------------------------------------------------------------------------------ */
+
+/* Tiles along dimension d, the last one perhaps smaller. */
+static int64_t tiles(const run *r, int d) { return (r->size[d] + TILE - 1) / TILE; }
+
+static int64_t tile_size(const run *r, int d, int64_t tile) {
+  int64_t rest = r->size[d] - tile * TILE;
+  return rest < TILE ? rest : TILE;
+}
+
+static void run_tile(const run *r, char *const first[], int64_t rows, int64_t columns,
+                     block *blocks) {
+  int inner = r->ndim - 1;
+  int64_t n = rows * columns, padded = (n + SR_LANES - 1) & -(int64_t)SR_LANES;
+  char *at[SR_LOOP_OPERANDS];
+  for (int k = 0; k < SR_LOOP_OPERANDS; k++) {
+    at[k] = blocks[k].bytes;
+    if (k == 0 || k >= r->job->operands || r->constant[k]) continue;
+    for (int64_t i = 0; i < rows; i++)
+      pack(columns, r->job->bytes[k], at[k] + i * columns * r->job->bytes[k],
+           first[k] + i * r->step[k][inner - 1], r->step[k][inner]);
+  }
+  if (n < padded) pad_block(r, n, padded, blocks);
+  call(r->job, padded, at);
+  int bytes = r->job->bytes[0];
+  for (int64_t i = 0; i < rows; i++)
+    sr__scatter_strided(columns, bytes, first[0] + i * r->step[0][inner - 1],
+                        r->step[0][inner] / bytes, at[0] + i * columns * bytes);
+}
+
+/* Squares of the last two dimensions: each fills the cache lines of operands that are
+ * dense along the one and of those that are dense along the other. */
+static void run_tiles(void *context, int64_t first, int64_t last) {
+  const run *r = context;
+  block blocks[SR_LOOP_OPERANDS];
+  fill_constants(r, blocks);
+  int inner = r->ndim - 1;
+  int64_t across = tiles(r, inner), down = tiles(r, inner - 1);
+  for (int64_t t = first; t < last; t++) {
+    int64_t column = t % across, row = t / across % down;
+    place p = find_place(r, inner - 1, t / across / down);
+    for (int k = 0; k < SR_LOOP_OPERANDS; k++)
+      p.at[k] += TILE * (row * r->step[k][inner - 1] + column * r->step[k][inner]);
+    run_tile(r, p.at, tile_size(r, inner - 1, row), tile_size(r, inner, column), blocks);
   }
 }
 
@@ -275,14 +371,14 @@ static void run_elements(void *context, int64_t first, int64_t last) {
     step[k] = r->step[k][0];
     data[k] = r->data[k] + first * step[k];
   }
-  run_row(r, last - first, data, step);
+  run_row(r->job, last - first, data, step);
 }
 
 /* Can the kernel work on rows where they are? */
 static bool rows_are_dense(const run *r) {
   int inner = r->ndim - 1;
   if (r->step[0][inner] != r->job->bytes[0]) return false;
-  for (int k = 1; k < r->operands; k++)
+  for (int k = 1; k < r->job->operands; k++)
     if (r->step[k][inner] != 0 && r->step[k][inner] != r->job->bytes[k]) return false;
   return true;
 }
@@ -290,36 +386,62 @@ static bool rows_are_dense(const run *r) {
 static void set_up(run *r, const sr_loop *loop, const sr__loop_job *job) {
   r->job = job;
   r->ndim = loop->ndim;
-  r->operands = loop->operands;
   for (int d = 0; d < loop->ndim; d++) r->size[d] = loop->size[d];
-  for (int k = 0; k < loop->operands; k++) {
-    bool given = loop->data[k] != NULL;
-    r->data[k] = given ? loop->data[k] : (char *)(uintptr_t)&job->number[k];
-    r->constant[k] = k > 0;
-    for (int d = 0; d < loop->ndim; d++) {
+  for (int k = 0; k < SR_LOOP_OPERANDS; k++) { /* absent operands: NULL, with steps 0 */
+    bool present = k < job->operands, given = present && loop->data[k];
+    r->data[k] = given ? loop->data[k] : present ? (char *)(uintptr_t)&job->number[k] : NULL;
+    r->constant[k] = present && k > 0;
+    r->dense[k] = given;
+    int64_t dense_step = job->bytes[k];
+    for (int d = loop->ndim - 1; d >= 0; d--) {
       r->step[k][d] = given ? loop->stride[k][d] * job->bytes[k] : 0;
       r->constant[k] &= r->step[k][d] == 0 || r->size[d] == 1;
+      r->dense[k] &= r->step[k][d] == dense_step || r->size[d] == 1;
+      dense_step *= r->size[d];
     }
-  }
-  for (int k = loop->operands; k < SR_LOOP_OPERANDS; k++) { /* not read */
-    r->data[k] = NULL;
-    r->constant[k] = false;
-    for (int d = 0; d < loop->ndim; d++) r->step[k][d] = 0;
   }
 }
 
+static void swap_dimensions(run *r, int a, int b) {
+  int64_t size = r->size[a];
+  r->size[a] = r->size[b];
+  r->size[b] = size;
+  for (int k = 0; k < SR_LOOP_OPERANDS; k++) {
+    int64_t step = r->step[k][a];
+    r->step[k][a] = r->step[k][b];
+    r->step[k][b] = step;
+  }
+}
+
+/* A transposed operand would be read one element a cache line. Is there one? Then the
+ * dimension that it is dense along is brought before the last. */
+static bool has_transposed(run *r) {
+  int inner = r->ndim - 1, along = -1;
+  if (r->ndim < 2 || r->size[inner] < TILE) return false;
+  for (int k = 0; k < r->job->operands; k++)
+    for (int d = 0; d < inner; d++)
+      if (r->step[k][inner] >= LINE && r->step[k][d] == r->job->bytes[k] && r->size[d] >= TILE)
+        along = d;
+  if (along < 0) return false;
+  swap_dimensions(r, along, inner - 1);
+  return true;
+}
+
 void sr__run_loop(const sr_loop *loop, const sr__loop_job *job) {
+  if (run_small(loop, job)) return;
   run r;
   set_up(&r, loop, job);
-  bool dense = rows_are_dense(&r);
-  if (dense && r.ndim == 1) {
-    sr__parallel(r.size[0], SR_GRAIN, 64, run_elements, &r);
-    return;
-  }
+  bool dense_rows = rows_are_dense(&r);
   int64_t row = r.size[r.ndim - 1], rows = 1;
   for (int d = 0; d < r.ndim - 1; d++) rows *= r.size[d];
-  if (dense && row >= SHORT_ROW)
+  if (dense_rows && r.ndim == 1) {
+    sr__parallel(row, SR_GRAIN, 64, run_elements, &r);
+  } else if (dense_rows && row >= SHORT_ROW) {
     sr__parallel(rows, 1 + SR_GRAIN / row, 1, run_rows, &r);
-  else
+  } else if (has_transposed(&r)) {
+    sr__parallel(tiles(&r, r.ndim - 2) * tiles(&r, r.ndim - 1) * (rows / r.size[r.ndim - 2]),
+                 SR_GRAIN / BLOCK, 1, run_tiles, &r);
+  } else {
     sr__parallel(rows * row, SR_GRAIN, BLOCK, run_blocks, &r);
+  }
 }

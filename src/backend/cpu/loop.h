@@ -7,6 +7,7 @@
 typedef struct {
   sr__kernel *kernel;
   const double *parameters;
+  int operands;
   int bytes[SR_LOOP_OPERANDS];       /* of an element: 1, 4 or 8 */
   uint64_t number[SR_LOOP_OPERANDS]; /* what stands for operands without data: its bits */
 } sr__loop_job;

@@ -8,7 +8,8 @@ static bool targets_fit(const sr_nll *l, int64_t *found) {
   int64_t n = l->rows.outer * l->rows.inner, last = l->rows.n - 1 + SR_INDEX_BASE;
   for (int64_t i = 0; i < n; i++) {
     int64_t t = l->target[i];
-    if (t == l->ignore_index || (t >= SR_INDEX_BASE && t <= last)) continue;
+    bool ignored = t == l->ignore_index && t != SR_NO_IGNORE;
+    if (ignored || (t >= SR_INDEX_BASE && t <= last)) continue;
     *found = t;
     return false;
   }

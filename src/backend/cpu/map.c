@@ -58,7 +58,8 @@ sr_status sr__cpu_map(sr_map map, sr_dtype dtype, const sr_loop *loop,
                       const double parameters[2]) {
   static const double none[2] = {0, 0};
   sr__loop_job job = {.kernel = table_of(dtype)->map[map],
-                      .parameters = parameters ? parameters : none};
+                      .parameters = parameters ? parameters : none,
+                      .operands = loop->operands};
   if (!job.kernel)
     return sr__fail(SR_DTYPE, "%s: not for %s operands", name_of(map), sr_dtype_name(dtype));
   int bytes = (int)sr__cpu_bytes[dtype];

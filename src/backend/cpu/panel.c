@@ -2,8 +2,8 @@
  * sizes and threads. affine.c, gemm.c and recurrent.c call it (see panel.h). */
 #include "backend/cpu/panel.h"
 
-/* Fewer multiply-adds than this (20 us at full speed) are not worth a thread. */
-static const int64_t thread_work = 1000000;
+/* Fewer multiply-adds than this (35 us at full speed) are not worth a thread. */
+static const int64_t thread_work = 2000000;
 
 size_t sr__panel_bytes(sr_dtype dtype, int64_t k, int64_t n) {
   int64_t lanes = sr__panel_kernels_for(dtype)->lanes;
@@ -45,9 +45,10 @@ void sr__panel_multiply(sr_dtype dtype, const sr_product *p) {
   }
   size_t size = sr_dtype_bytes(dtype);
   /* Whole panels, the same ones at each call, so that a core finds its weights
-   * in its cache; rows where the panels are too few to share out. */
+   * in its cache; rows where there are many, or too few panels to share out. */
   int64_t panels = (p->n + kernels->columns - 1) / kernels->columns;
-  bool by_rows = panels % threads != 0 && panels < 8 * threads && p->m >= 4 * threads;
+  bool few_panels = panels % threads != 0 && panels < 8 * threads;
+  bool by_rows = p->m >= 96 * threads || (few_panels && p->m >= 4 * threads);
   int64_t unit = by_rows ? 1 : kernels->columns;
   int64_t units = by_rows ? p->m : panels, all = by_rows ? p->m : p->n;
 #pragma omp parallel for num_threads(threads) schedule(static)

@@ -19,12 +19,12 @@ typedef struct {
   const sr_recurrent_plan *plan;
   const sr_recurrent_mode_info *mode;
   sr_recurrent_mode_kernels kernels;
-  int64_t width;                /* G H */
-  size_t state_row, gates_row;  /* bytes of H and G H numbers */
-  sr_panels weight;             /* packed; backward may use plan->weight_hh as it is */
-  const void *bias;
-  char *hidden_gates;           /* (B, G H) where the mode splits its gates */
-  char *grad_h, *grad_c;        /* (B, H) */
+  int64_t width;               /* G H */
+  size_t state_row, gates_row; /* bytes of H and G H numbers */
+  sr_panels weight;            /* packed; backward may use plan->weight_hh as it is */
+  const void *zeros, *bias;    /* (G H) */
+  char *hidden_gates;          /* (B, G H) where the mode splits its gates */
+  char *grad_h, *grad_c;       /* (B, H) */
   void *scratch;
   size_t scratch_bytes;
 } walk;
@@ -59,21 +59,19 @@ static void copy_rows(void *to, const void *from, int64_t first, int64_t end, si
 
 /* ---- scratch ----------------------------------------------------------------------- */
 
-/* Room for hidden-side sums, for running gradients where the caller wants none, and a
- * bias of zeros where there is none. */
+/* Room for zeros, hidden-side sums and the running gradients that the caller does not want. */
 static sr_status open_scratch(walk *w, bool backward) {
   const sr_recurrent_plan *p = w->plan;
-  size_t batch = (size_t)p->batch;
-  size_t bias = backward || p->bias_hh ? 0 : w->gates_row;
+  size_t batch = (size_t)p->batch, states = batch * w->state_row;
   size_t hidden = !backward && w->mode->splits_gates ? batch * w->gates_row : 0;
-  size_t grad_h = backward && !p->grad_h0 ? batch * w->state_row : 0;
-  size_t grad_c = backward && w->mode->states > 1 && !p->grad_c0 ? batch * w->state_row : 0;
-  w->scratch_bytes = bias + hidden + grad_h + grad_c;
-  if (w->scratch_bytes) SR_TRY(sr__new(w->scratch_bytes, &w->scratch));
+  size_t grad_h = backward && !p->grad_h0 ? states : 0;
+  size_t grad_c = backward && w->mode->states > 1 && !p->grad_c0 ? states : 0;
+  w->scratch_bytes = w->gates_row + hidden + grad_h + grad_c;
+  SR_TRY(sr__new(w->scratch_bytes, &w->scratch));
   char *at = w->scratch;
-  w->bias = bias ? memset(at, 0, bias) : p->bias_hh;
-  at += bias;
-  w->hidden_gates = at;
+  w->zeros = memset(at, 0, w->gates_row);
+  w->bias = p->bias_hh ? p->bias_hh : w->zeros;
+  w->hidden_gates = at += w->gates_row;
   at += hidden;
   w->grad_h = grad_h ? at : p->grad_h0;
   at += grad_h;
@@ -150,6 +148,7 @@ static void forward_rows(const walk *w, const step *s, int64_t first, int64_t en
                             .hidden = p->hidden,
                             .h_before = h_before,
                             .c_before = c_before,
+                            .zeros = w->zeros,
                             .gates = row_of(p->gates, row, w->gates_row),
                             .hidden_gates = w->hidden_gates,
                             .bias = w->bias,
@@ -205,19 +204,19 @@ static void backward_rows(const walk *w, const step *s, int64_t first, int64_t e
   if (end <= first) return;
   const sr_recurrent_plan *p = w->plan;
   int64_t row = p->offset[s->t] + first;
-  sr_recurrent_rows rows = {
-      .rows = end - first,
-      .hidden = p->hidden,
-      .h_before = h_before,
-      .c_before = c_before,
-      .gates = row_of(p->gates, row, w->gates_row),
-      .h = row_of(p->output, row, w->state_row),
-      .c = row_of(p->cells, row, w->state_row),
-      .grad_output = row_of(p->grad_output, row, w->state_row),
-      .grad_h = row_of(w->grad_h, first, w->state_row),
-      .grad_c = row_of(w->grad_c, first, w->state_row),
-      .grad_gates = row_of(p->grad_gates, row, w->gates_row),
-      .grad_hidden_gates = row_of(p->grad_hidden_gates, row, w->gates_row)};
+  sr_recurrent_rows rows = {.rows = end - first,
+                            .hidden = p->hidden,
+                            .h_before = h_before,
+                            .c_before = c_before,
+                            .zeros = w->zeros,
+                            .gates = row_of(p->gates, row, w->gates_row),
+                            .h = row_of(p->output, row, w->state_row),
+                            .c = row_of(p->cells, row, w->state_row),
+                            .grad_output = row_of(p->grad_output, row, w->state_row),
+                            .grad_h = row_of(w->grad_h, first, w->state_row),
+                            .grad_c = row_of(w->grad_c, first, w->state_row),
+                            .grad_gates = row_of(p->grad_gates, row, w->gates_row),
+                            .grad_hidden_gates = row_of(p->grad_hidden_gates, row, w->gates_row)};
   w->kernels.backward(&rows);
 }
 

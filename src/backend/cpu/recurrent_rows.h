@@ -14,6 +14,7 @@
 typedef struct {
   int64_t rows, hidden;
   const void *h_before, *c_before; /* states before the step; NULL for zeros */
+  const void *zeros;               /* H of them */
 
   /* forward: the sums of both sides in `gates`, save bias_hh; modes that split their
    * gates find the hidden-side sums in hidden_gates. Leaves in gates and c what

@@ -31,9 +31,7 @@ typedef int64_t sr_lanes_double __attribute__((vector_size(SR_VECTOR_BYTES)));
 typedef sr_vector_float sr_loose_float __attribute__((aligned(4), may_alias));
 typedef sr_vector_double sr_loose_double __attribute__((aligned(8), may_alias));
 
-static inline sr_vector_float sr__load_float(const float *p) {
-  return *(const sr_loose_float *)p;
-}
+static inline sr_vector_float sr__load_float(const float *p) { return *(const sr_loose_float *)p; }
 static inline sr_vector_double sr__load_double(const double *p) {
   return *(const sr_loose_double *)p;
 }
@@ -44,9 +42,8 @@ static inline void sr__store_double(double *p, sr_vector_double v) { *(sr_loose_
 #define SR_FIRST_2(f, d) f(0, d), f(1, d)
 #define SR_FIRST_4(f, d) SR_FIRST_2(f, d), f(2, d), f(3, d)
 #define SR_FIRST_8(f, d) SR_FIRST_4(f, d), f(4, d), f(5, d), f(6, d), f(7, d)
-#define SR_FIRST_16(f, d)                                                       \
-  SR_FIRST_8(f, d), f(8, d), f(9, d), f(10, d), f(11, d), f(12, d), f(13, d), \
-      f(14, d), f(15, d)
+#define SR_FIRST_16(f, d) \
+  SR_FIRST_8(f, d), f(8, d), f(9, d), f(10, d), f(11, d), f(12, d), f(13, d), f(14, d), f(15, d)
 #if SR_VECTOR_BYTES == 64
 #define SR_EACH_LANE_float SR_FIRST_16
 #define SR_EACH_LANE_double SR_FIRST_8
@@ -62,9 +59,7 @@ static inline void sr__store_double(double *p, sr_vector_double v) { *(sr_loose_
 #if defined(__AVX512F__)
 typedef __mmask16 sr_part_float;
 typedef __mmask8 sr_part_double;
-static inline sr_part_float sr__part_float(int64_t count) {
-  return (__mmask16)((1u << count) - 1);
-}
+static inline sr_part_float sr__part_float(int64_t count) { return (__mmask16)((1u << count) - 1); }
 static inline sr_part_double sr__part_double(int64_t count) {
   return (__mmask8)((1u << count) - 1);
 }

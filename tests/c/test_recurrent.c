@@ -1,0 +1,564 @@
+/* test_recurrent.c: the recurrent layer operation: reference cases, gradients by finite
+ * differences, packed and padded batches, layouts and messages. */
+#include "golden_case.h"
+
+static void release_all(int n, sr_tensor *const *t) {
+  for (int i = 0; i < n; i++) sr_tensor_release(t[i]);
+}
+
+/* ---- reference cases: stacks of layers ------------------------------------------------------ */
+
+enum { MAX_PARAMETERS = 24, MAX_STEPS = 64 };
+
+typedef struct {
+  golden_case_tensors c;
+  sr_recurrent_layer layer; /* what all layers share */
+  bool batch_first, both;
+  int layers;
+  int n; /* parameters in use */
+  struct {
+    char name[80];
+    sr_tensor *tensor;
+  } parameters[MAX_PARAMETERS];
+} stack;
+
+static bool option(stack *s, const char *name) {
+  return json_is_true(json_object_get(json_object_get(golden_case(s->c.file), "options"), name));
+}
+
+static void open_stack(stack *s, const char *name) {
+  *s = (stack){.c = golden_case_open(name)};
+  json_t *options = json_object_get(golden_case(s->c.file), "options");
+  json_t *layers = json_object_get(options, "num_layers");
+  const char *nonlinearity = json_string_value(json_object_get(options, "nonlinearity"));
+  s->layers = layers ? (int)json_integer_value(layers) : 1;
+  s->both = option(s, "bidirectional");
+  s->batch_first = option(s, "batch_first");
+  s->layer.mode = nonlinearity && !strcmp(nonlinearity, "relu") ? SR_rnn_relu : SR_rnn_tanh;
+}
+
+static void close_stack(stack *s) { golden_case_close(&s->c); }
+
+static sr_tensor *parameter(stack *s, const char *what, int layer, bool reverse) {
+  char name[64], given[80];
+  snprintf(name, sizeof name, "%s_l%d%s", what, layer, reverse ? "_reverse" : "");
+  snprintf(given, sizeof given, "weight.%s", name);
+  sr_tensor *t = golden_optional(&s->c, given);
+  if (!t) return NULL;
+  assert_true(s->n < MAX_PARAMETERS);
+  snprintf(s->parameters[s->n].name, sizeof s->parameters->name, "grad.%s", name);
+  return s->parameters[s->n++].tensor = t;
+}
+
+static void expect_gradients(stack *s) {
+  for (int i = 0; i < s->n; i++)
+    golden_expect_grad(&s->c, s->parameters[i].name, s->parameters[i].tensor);
+  assert_true(s->n >= 2);
+}
+
+static void run_direction(stack *s, sr_tensor *x, int layer, bool reverse, sr_tensor *h0, int state,
+                          sr_tensor **output, sr_tensor **hn) {
+  sr_recurrent_layer l = s->layer;
+  l.x = x;
+  l.reverse = reverse;
+  l.weight_ih = parameter(s, "weight_ih", layer, reverse);
+  l.weight_hh = parameter(s, "weight_hh", layer, reverse);
+  l.bias_ih = parameter(s, "bias_ih", layer, reverse);
+  l.bias_hh = parameter(s, "bias_hh", layer, reverse);
+  if (h0) OK(sr_select(h0, 0, state, &l.h0));
+  OK(sr_recurrent(&l, output, hn, NULL));
+  sr_tensor_release(l.h0);
+}
+
+/* All layers and directions over rows x (N, I): output (N, D H), hn (L D, B, H). */
+static void run_stack(stack *s, sr_tensor *x, sr_tensor *h0, sr_tensor **output, sr_tensor **hn) {
+  sr_tensor *states[8], *parts[2];
+  int n = 0;
+  *output = sr_tensor_retain(x);
+  for (int layer = 0; layer < s->layers; layer++) {
+    for (int d = 0; d < 1 + s->both; d++, n++)
+      run_direction(s, *output, layer, d, h0, n, &parts[d], &states[n]);
+    sr_tensor_release(*output);
+    OK(sr_cat(1 + s->both, parts, -1, output));
+    release_all(1 + s->both, parts);
+  }
+  OK(sr_stack(n, states, 0, hn));
+  release_all(n, states);
+}
+
+/* The first two dimensions swapped, where the case has the batch first. */
+static sr_tensor *steps_first(const stack *s, sr_tensor *x) {
+  sr_tensor *y;
+  if (s->batch_first)
+    OK(sr_transpose(x, 0, 1, &y));
+  else
+    y = sr_tensor_retain(x);
+  return y;
+}
+
+static void padded_case(const char *name) {
+  stack s;
+  open_stack(&s, name);
+  int64_t sizes[MAX_STEPS];
+  sr_tensor *x = golden_input(&s.c, "x"), *h0 = golden_optional(&s.c, "h0"), *rows, *output, *hn;
+  sr_tensor *steps = steps_first(&s, x), *shaped;
+  const int64_t *shape = sr_tensor_sizes(steps);
+  for (int64_t t = 0; t < shape[0]; t++) sizes[t] = shape[1];
+  s.layer.steps = shape[0];
+  s.layer.batch_sizes = sizes;
+  OK(sr_flatten(steps, 0, 1, &rows));
+  run_stack(&s, rows, h0, &output, &hn);
+  OK(sr_view(output, 3, (int64_t[]){shape[0], shape[1], sr_tensor_sizes(output)[1]}, &shaped));
+  sr_tensor *y = steps_first(&s, shaped);
+
+  golden_backward(&s.c, 2, (sr_tensor *[]){y, hn}, (const char *[]){"cot.y", "cot.hn"});
+  golden_compare(&s.c, "y", y);
+  golden_compare(&s.c, "hn", hn);
+  golden_expect_grad(&s.c, "grad.x", x);
+  golden_expect_grad(&s.c, "grad.h0", h0);
+  expect_gradients(&s);
+  release_all(6, (sr_tensor *[]){steps, rows, output, hn, shaped, y});
+  close_stack(&s);
+}
+
+static void golden_padded(void **state) {
+  (void)state;
+  static const char *const names[] = {"RNN_plain", "RNN_b1_t1", "RNN_bf_2layer",
+                                      "RNN_bi",    "RNN_relu",  "RNN_bi_3layer_nobias",
+                                      "RNN_wide"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) padded_case(names[i]);
+}
+
+/* ---- reference cases: packed batches --------------------------------------------------------- */
+
+/* Lengths of the case, and the batch in falling order of length. */
+typedef struct {
+  int64_t batch, steps, rows;
+  int64_t length[16], order[16]; /* order[j]: which sequence is the j-th longest */
+  int64_t batch_sizes[MAX_STEPS], offset[MAX_STEPS];
+} packing;
+
+static packing packing_of(stack *s) {
+  packing p = {.batch = 0};
+  size_t i;
+  json_t *length;
+  json_array_foreach(json_object_get(golden_case(s->c.file), "lengths"), i, length) {
+    p.length[p.batch] = json_integer_value(length);
+    int64_t j = p.batch++;
+    for (; j > 0 && p.length[p.order[j - 1]] < p.length[i]; j--) p.order[j] = p.order[j - 1];
+    p.order[j] = (int64_t)i;
+  }
+  p.steps = p.length[p.order[0]];
+  for (int64_t t = 0; t < p.steps; t++) {
+    p.offset[t] = p.rows;
+    while (p.batch_sizes[t] < p.batch && p.length[p.order[p.batch_sizes[t]]] > t)
+      p.batch_sizes[t]++;
+    p.rows += p.batch_sizes[t];
+  }
+  return p;
+}
+
+/* x.index_select(dim, index), index counting from 0 */
+static sr_tensor *pick(sr_tensor *x, int dim, int64_t n, const int64_t *index) {
+  int64_t positions[512];
+  sr_tensor *ids, *y;
+  assert_true(n <= 512);
+  for (int64_t i = 0; i < n; i++) positions[i] = index[i] + 1;
+  OK(sr_tensor_from(SR_int64, 1, &n, positions, SR_CPU, &ids));
+  OK(sr_index_select(x, dim, ids, &y));
+  sr_tensor_release(ids);
+  return y;
+}
+
+/* Row of the padded (T, B) tensor for each packed row. */
+static void packed_rows(const packing *p, int64_t *index) {
+  for (int64_t t = 0; t < p->steps; t++)
+    for (int64_t j = 0; j < p->batch_sizes[t]; j++)
+      index[p->offset[t] + j] = t * p->batch + p->order[j];
+}
+
+/* Packed row for each padded one; one behind the last for padding. */
+static void padded_rows(const packing *p, int64_t *index) {
+  int64_t packed[512];
+  for (int64_t i = 0; i < p->steps * p->batch; i++) index[i] = p->rows;
+  packed_rows(p, packed);
+  for (int64_t r = 0; r < p->rows; r++) index[packed[r]] = r;
+}
+
+static sr_tensor *pack(stack *s, const packing *p, sr_tensor *x) {
+  int64_t index[512];
+  sr_tensor *steps = steps_first(s, x), *rows;
+  OK(sr_flatten(steps, 0, 1, &rows));
+  packed_rows(p, index);
+  sr_tensor *packed = pick(rows, 0, p->rows, index);
+  release_all(2, (sr_tensor *[]){steps, rows});
+  return packed;
+}
+
+static sr_tensor *pad(stack *s, const packing *p, sr_tensor *output) {
+  int64_t index[512], width = sr_tensor_sizes(output)[1];
+  sr_tensor *zeros, *extended, *shaped;
+  OK(sr_tensor_full(SR_float32, SIZES(1, width), sr_number(0), SR_CPU, &zeros));
+  OK(sr_cat(2, (sr_tensor *[]){output, zeros}, 0, &extended));
+  padded_rows(p, index);
+  sr_tensor *rows = pick(extended, 0, p->steps * p->batch, index);
+  OK(sr_view(rows, 3, (int64_t[]){p->steps, p->batch, width}, &shaped));
+  sr_tensor *y = steps_first(s, shaped);
+  release_all(4, (sr_tensor *[]){zeros, extended, rows, shaped});
+  return y;
+}
+
+static void packed_case(const char *name) {
+  stack s;
+  open_stack(&s, name);
+  packing p = packing_of(&s);
+  golden_tensor sizes = golden_get(s.c.file, "packed.batch_sizes");
+  assert_int_equal(sizes.numel, p.steps);
+  assert_memory_equal(sizes.data, p.batch_sizes, (size_t)p.steps * sizeof(int64_t));
+  s.layer.steps = p.steps;
+  s.layer.batch_sizes = p.batch_sizes;
+
+  sr_tensor *x = golden_input(&s.c, "x"), *h0 = golden_optional(&s.c, "h0"), *output, *hn;
+  sr_tensor *packed = pack(&s, &p, x), *sorted = h0 ? pick(h0, 1, p.batch, p.order) : NULL;
+  golden_compare(&s.c, "packed.data", packed);
+  run_stack(&s, packed, sorted, &output, &hn);
+  golden_compare(&s.c, "packed.out", output);
+  int64_t inverse[16];
+  for (int64_t j = 0; j < p.batch; j++) inverse[p.order[j]] = j;
+  sr_tensor *unsorted = pick(hn, 1, p.batch, inverse), *y = pad(&s, &p, output);
+
+  golden_backward(&s.c, 2, (sr_tensor *[]){y, unsorted}, (const char *[]){"cot.y", "cot.hn"});
+  golden_compare(&s.c, "y", y);
+  golden_compare(&s.c, "hn", unsorted);
+  golden_expect_grad(&s.c, "grad.x", x);
+  golden_expect_grad(&s.c, "grad.h0", h0);
+  expect_gradients(&s);
+  release_all(6, (sr_tensor *[]){packed, sorted, output, hn, unsorted, y});
+  close_stack(&s);
+}
+
+static void golden_packed(void **state) {
+  (void)state;
+  packed_case("RNN_packed");
+  packed_case("RNN_packed_bi2");
+}
+
+/* Cells are a sequence of one step, called again and again. */
+static void cell_case(const char *name, sr_recurrent_mode mode) {
+  golden_case_tensors c = golden_case_open(name);
+  sr_tensor *x = golden_input(&c, "x"), *h0 = golden_input(&c, "h0"), *outputs[16], *states[17];
+  sr_recurrent_layer l = {.mode = mode,
+                          .steps = 1,
+                          .batch_sizes = &sr_tensor_sizes(x)[1],
+                          .weight_ih = golden_input(&c, "weight.weight_ih"),
+                          .weight_hh = golden_input(&c, "weight.weight_hh"),
+                          .bias_ih = golden_optional(&c, "weight.bias_ih"),
+                          .bias_hh = golden_optional(&c, "weight.bias_hh")};
+  int steps = (int)sr_tensor_sizes(x)[0];
+  states[0] = sr_tensor_retain(h0);
+  for (int t = 0; t < steps; t++) {
+    OK(sr_select(x, 0, t, &l.x));
+    l.h0 = states[t];
+    OK(sr_recurrent(&l, &outputs[t], &states[t + 1], NULL));
+    sr_tensor_release(l.x);
+  }
+  sr_tensor *y;
+  OK(sr_stack(steps, &states[1], 0, &y));
+  golden_backward(&c, 1, &y, (const char *[]){"cot.y"});
+  golden_expect(&c, "y", y);
+  golden_expect_grad(&c, "grad.x", x);
+  golden_expect_grad(&c, "grad.h0", h0);
+  golden_expect_grad(&c, "grad.weight_ih", l.weight_ih);
+  golden_expect_grad(&c, "grad.weight_hh", l.weight_hh);
+  golden_expect_grad(&c, "grad.bias_ih", l.bias_ih);
+  golden_expect_grad(&c, "grad.bias_hh", l.bias_hh);
+  release_all(steps, outputs);
+  release_all(steps + 1, states);
+  golden_case_close(&c);
+}
+
+static void golden_cells(void **state) {
+  (void)state;
+  cell_case("RNNCell_plain", SR_rnn_tanh);
+  cell_case("RNNCell_relu_False", SR_rnn_relu);
+}
+
+/* ---- gradients ------------------------------------------------------------------------------- */
+
+/* I = 3, H = 2. Batches of 3 sequences, or one that grows shorter. */
+static const int64_t constant[] = {3, 3}, ragged[] = {3, 2, 2, 1}, single[] = {1, 1, 1};
+
+typedef struct {
+  bool relu, reverse, h0, only_hn, only_output;
+  int64_t steps;
+  const int64_t *batch_sizes;
+} layer_case;
+
+/* What is not under test: fixed numbers. */
+static sr_status fixed(int ndim, const int64_t *size, int seed, sr_tensor **out) {
+  sr_status status = sr_tensor_empty(SR_float64, ndim, size, SR_CPU, out);
+  for (int64_t i = 0; !status && i < sr_tensor_numel(*out); i++)
+    ((double *)sr_tensor_data(*out))[i] = gradcheck_unit(i + seed) - 0.4;
+  return status;
+}
+
+/* (output, hn) as one tensor of rows */
+static sr_status both_outputs(const layer_case *c, const sr_recurrent_layer *l, sr_tensor **y) {
+  sr_tensor *parts[2];
+  sr_status status = sr_recurrent(l, &parts[0], &parts[1], NULL);
+  if (status) return status;
+  if (c->only_hn || c->only_output)
+    *y = sr_tensor_retain(parts[c->only_hn]);
+  else
+    status = sr_cat(2, parts, 0, y);
+  release_all(2, parts);
+  return status;
+}
+
+static sr_recurrent_layer layer_of(const layer_case *c) {
+  return (sr_recurrent_layer){.mode = c->relu ? SR_rnn_relu : SR_rnn_tanh,
+                              .reverse = c->reverse,
+                              .steps = c->steps,
+                              .batch_sizes = c->batch_sizes};
+}
+
+/* Inputs x, weight_ih, weight_hh, h0; the biases are fixed. */
+static sr_status of_weights(const layer_case *c, sr_tensor *const *x, sr_tensor **y) {
+  sr_recurrent_layer l = layer_of(c);
+  l.x = x[0];
+  l.weight_ih = x[1];
+  l.weight_hh = x[2];
+  if (c->h0) l.h0 = x[3];
+  sr_status status = fixed(SIZES(2), 1, &l.bias_ih);
+  if (!status) status = fixed(SIZES(2), 7, &l.bias_hh);
+  if (!status) status = both_outputs(c, &l, y);
+  release_all(2, (sr_tensor *[]){l.bias_ih, l.bias_hh});
+  return status;
+}
+
+/* Inputs bias_ih, bias_hh, and h0; the rest is fixed. */
+static sr_status of_biases(const layer_case *c, sr_tensor *const *x, sr_tensor **y) {
+  sr_recurrent_layer l = layer_of(c);
+  int64_t rows = 0;
+  for (int64_t t = 0; t < c->steps; t++) rows += c->batch_sizes[t];
+  l.bias_ih = x[0];
+  l.bias_hh = x[1];
+  if (c->h0) l.h0 = x[2];
+  sr_status status = fixed(SIZES(rows, 3), 1, &l.x);
+  if (!status) status = fixed(SIZES(2, 3), 30, &l.weight_ih);
+  if (!status) status = fixed(SIZES(2, 2), 50, &l.weight_hh);
+  if (!status) status = both_outputs(c, &l, y);
+  release_all(3, (sr_tensor *[]){l.x, l.weight_ih, l.weight_hh});
+  return status;
+}
+
+#define LAYER(name, inputs, ...)                              \
+  static sr_status name(sr_tensor *const *x, sr_tensor **y) { \
+    return inputs(&(layer_case){__VA_ARGS__}, x, y);          \
+  }
+LAYER(constant_forward, of_weights, .h0 = true, .steps = 2, .batch_sizes = constant)
+LAYER(constant_reverse, of_weights, .h0 = true, .reverse = true, .steps = 2,
+      .batch_sizes = constant)
+LAYER(constant_zero, of_weights, .steps = 2, .batch_sizes = constant)
+LAYER(constant_zero_reverse, of_weights, .reverse = true, .steps = 2, .batch_sizes = constant)
+LAYER(constant_relu, of_weights, .relu = true, .h0 = true, .steps = 2, .batch_sizes = constant)
+LAYER(ragged_forward, of_weights, .h0 = true, .steps = 4, .batch_sizes = ragged)
+LAYER(ragged_reverse, of_weights, .h0 = true, .reverse = true, .steps = 4, .batch_sizes = ragged)
+LAYER(ragged_zero, of_weights, .steps = 4, .batch_sizes = ragged)
+LAYER(ragged_zero_reverse, of_weights, .reverse = true, .steps = 4, .batch_sizes = ragged)
+LAYER(ragged_relu, of_weights, .relu = true, .steps = 4, .batch_sizes = ragged)
+LAYER(single_forward, of_weights, .h0 = true, .steps = 3, .batch_sizes = single)
+LAYER(one_step, of_weights, .h0 = true, .steps = 1, .batch_sizes = single)
+LAYER(one_step_zero, of_weights, .steps = 1, .batch_sizes = single)
+LAYER(hn_only, of_weights, .h0 = true, .only_hn = true, .steps = 4, .batch_sizes = ragged)
+LAYER(output_only, of_weights, .h0 = true, .only_output = true, .steps = 4, .batch_sizes = ragged)
+LAYER(biases, of_biases, .h0 = true, .steps = 4, .batch_sizes = ragged)
+LAYER(biases_reverse, of_biases, .reverse = true, .steps = 2, .batch_sizes = constant)
+
+#define WEIGHTS(label, call, rows, batch)               \
+  {                                                     \
+    .name = label, .function = call, .n = 4, .input = { \
+      {2, {rows, 3}},                                   \
+      {2, {2, 3}},                                      \
+      {2, {2, 2}},                                      \
+      {2, {batch, 2}}                                   \
+    }                                                   \
+  }
+
+static void gradients(void **state) {
+  (void)state;
+  static const gradcheck_case cases[] = {
+      WEIGHTS("constant", constant_forward, 6, 3),
+      WEIGHTS("constant reverse", constant_reverse, 6, 3),
+      WEIGHTS("constant from zero", constant_zero, 6, 3),
+      WEIGHTS("constant from zero reverse", constant_zero_reverse, 6, 3),
+      WEIGHTS("constant relu", constant_relu, 6, 3),
+      WEIGHTS("ragged", ragged_forward, 8, 3),
+      WEIGHTS("ragged reverse", ragged_reverse, 8, 3),
+      WEIGHTS("ragged from zero", ragged_zero, 8, 3),
+      WEIGHTS("ragged from zero reverse", ragged_zero_reverse, 8, 3),
+      WEIGHTS("ragged relu", ragged_relu, 8, 3),
+      WEIGHTS("single", single_forward, 3, 1),
+      WEIGHTS("one step", one_step, 1, 1),
+      WEIGHTS("one step from zero", one_step_zero, 1, 1),
+      WEIGHTS("hn only", hn_only, 8, 3),
+      WEIGHTS("output only", output_only, 8, 3),
+      {.name = "biases", .function = biases, .n = 3, .input = {{1, {2}}, {1, {2}}, {2, {3, 2}}}},
+      {.name = "biases reverse", .function = biases_reverse, .n = 2, .input = {{1, {2}}, {1, {2}}}},
+  };
+  GRADCHECK_ALL(cases);
+}
+
+/* ---- packed equals alone ------------------------------------------------------------------------
+ */
+
+/* Each sequence of a ragged batch gives the values it gives on its own. */
+static void packed_equals_alone(void **state) {
+  (void)state;
+  enum { I = 5, H = 7, B = 3 };
+  sr_tensor *x = empty(SR_float64, SIZES(8, I)), *w = empty(SR_float64, SIZES(H, I));
+  sr_tensor *u = empty(SR_float64, SIZES(H, H)), *output, *hn;
+  OK(sr_uniform_(x, -1, 1, NULL));
+  OK(sr_uniform_(w, -1, 1, NULL));
+  OK(sr_uniform_(u, -1, 1, NULL));
+  for (int reverse = 0; reverse < 2; reverse++) {
+    sr_recurrent_layer l = {.mode = SR_rnn_tanh,
+                            .reverse = reverse,
+                            .steps = 4,
+                            .batch_sizes = ragged,
+                            .x = x,
+                            .weight_ih = w,
+                            .weight_hh = u};
+    OK(sr_recurrent(&l, &output, &hn, NULL));
+    for (int b = 0; b < B; b++) {
+      static const int64_t ones[] = {1, 1, 1, 1};
+      sr_tensor *rows[4], *own, *alone, *state_alone;
+      int64_t length = 0, offset = 0;
+      for (int t = 0; t < 4; offset += ragged[t++])
+        if (b < ragged[t]) OK(sr_narrow(x, 0, offset + b, 1, &rows[length++]));
+      OK(sr_cat((int)length, rows, 0, &own));
+      release_all((int)length, rows);
+      sr_recurrent_layer single_layer = l;
+      single_layer.x = own;
+      single_layer.steps = length;
+      single_layer.batch_sizes = ones;
+      OK(sr_recurrent(&single_layer, &alone, &state_alone, NULL));
+      offset = 0;
+      for (int t = 0; t < length; offset += ragged[t++])
+        for (int j = 0; j < H; j++)
+          assert_true(close_enough(((double *)sr_tensor_data(alone))[t * H + j],
+                                   ((double *)sr_tensor_data(output))[(offset + b) * H + j],
+                                   1e-14));
+      for (int j = 0; j < H; j++)
+        assert_true(close_enough(((double *)sr_tensor_data(state_alone))[j],
+                                 ((double *)sr_tensor_data(hn))[b * H + j], 1e-14));
+      release_all(3, (sr_tensor *[]){own, alone, state_alone});
+    }
+    release_all(2, (sr_tensor *[]){output, hn});
+  }
+  release_all(3, (sr_tensor *[]){x, w, u});
+}
+
+/* ---- more steps than fit the stack
+ * ---------------------------------------------------------------- */
+
+static void long_sequence(void **state) {
+  (void)state;
+  enum { T = 300 };
+  int64_t sizes[T];
+  for (int t = 0; t < T; t++) sizes[t] = t < 200 ? 2 : 1;
+  sr_tensor *x = empty(SR_float32, SIZES(500, 1)), *output, *hn, *sum;
+  sr_tensor *w = leaf(tensor(SR_float32, SIZES(1, 1), VALUES(0.5)));
+  sr_tensor *u = leaf(tensor(SR_float32, SIZES(1, 1), VALUES(0.5)));
+  OK(sr_fill_(x, sr_number(1)));
+  sr_recurrent_layer l = {.mode = SR_rnn_relu,
+                          .steps = T,
+                          .batch_sizes = sizes,
+                          .x = x,
+                          .weight_ih = w,
+                          .weight_hh = u};
+  OK(sr_recurrent(&l, &output, &hn, NULL));
+  EXPECT(hn, SR_float32, SIZES(2, 1), VALUES(1, 1));
+  OK(sr_sum(output, NULL, &sum));
+  OK(sr_backward(sum, NULL, false));
+  release_all(5, (sr_tensor *[]){sum, output, x, w, u});
+}
+
+/* ---- what a user can get wrong
+ * ----------------------------------------------------------------------- */
+
+static void messages(void **state) {
+  (void)state;
+  sr_tensor *x = counting(SR_float32, SIZES(7, 58)), *narrow = counting(SR_float32, SIZES(7, 60));
+  sr_tensor *w = counting(SR_float32, SIZES(4, 58)), *u = counting(SR_float32, SIZES(4, 4));
+  sr_tensor *b = counting(SR_float32, SIZES(4)), *h = counting(SR_float32, SIZES(1, 4)), *y, *hn;
+  sr_tensor *wide = counting(SR_float64, SIZES(4)), *none = counting(SR_float32, SIZES(0, 0));
+  sr_tensor *ids = counting(SR_int64, SIZES(7, 58)), *flat = counting(SR_float32, SIZES(58));
+  static const int64_t sizes[] = {1, 1, 1, 1, 1, 1, 1}, growing[] = {1, 2, 4};
+  static const int64_t huge[] = {INT64_MAX, INT64_MAX}, negative[] = {-1}, two[] = {4, 3};
+  const sr_recurrent_layer good = {.mode = SR_rnn_tanh,
+                                   .steps = 7,
+                                   .batch_sizes = sizes,
+                                   .x = x,
+                                   .weight_ih = w,
+                                   .weight_hh = u,
+                                   .bias_ih = b,
+                                   .bias_hh = b,
+                                   .h0 = h};
+#define WRONG(change, status, text)                       \
+  do {                                                    \
+    sr_recurrent_layer l = good;                          \
+    change;                                               \
+    FAILS(sr_recurrent(&l, &y, &hn, NULL), status, text); \
+  } while (0)
+  WRONG(l.x = narrow, SR_SHAPE, "rnn_tanh: expected x [7, 58], got [7, 60]");
+  WRONG(l.x = flat, SR_SHAPE, "rnn_tanh: expected x [7, 58], got [58]");
+  WRONG(l.x = ids, SR_DTYPE, "rnn_tanh: a floating x is needed, got int64");
+  WRONG(l.weight_ih = u, SR_SHAPE, "rnn_tanh: expected x [7, 4], got [7, 58]");
+  WRONG(l.weight_hh = w, SR_SHAPE, "expected weight_hh [58, 58], got [4, 58]");
+  WRONG(l.weight_hh = none, SR_SHAPE,
+        "expected weight_hh with 2 dimensions and elements, got [0, 0]");
+  WRONG(l.weight_ih = b, SR_SHAPE, "expected weight_ih with 2 dimensions");
+  WRONG(l.bias_ih = h, SR_SHAPE, "expected bias_ih [4], got [1, 4]");
+  WRONG(l.bias_hh = wide, SR_DTYPE, "bias_hh is float64, x is float32");
+  WRONG(l.h0 = u, SR_SHAPE, "expected h0 [1, 4], got [4, 4]");
+  WRONG(l.c0 = h, SR_ARGUMENT, "rnn_tanh: has no cell state, but c0 was given");
+  WRONG(l.steps = 0, SR_SHAPE, "a sequence has at least 1 step, got 0");
+  WRONG((l.steps = 3, l.batch_sizes = growing), SR_SHAPE, "not grow, got 2 at step 2");
+  WRONG((l.steps = 1, l.batch_sizes = negative), SR_SHAPE, "must be positive");
+  WRONG((l.steps = 2, l.batch_sizes = huge), SR_SHAPE, "at step 2");
+  WRONG((l.steps = 2, l.batch_sizes = two), SR_SHAPE, "expected h0 [4, 4], got [1, 4]");
+  WRONG(l.steps = 6, SR_SHAPE, "expected x [6, 58], got [7, 58]");
+  WRONG(l.mode = (sr_recurrent_mode)99, SR_ARGUMENT, "recurrent: no mode 99");
+  release_all(10, (sr_tensor *[]){x, narrow, w, u, b, h, wide, none, ids, flat});
+}
+
+/* A weight that changes between forward and backward is noticed. */
+static void changed_weight(void **state) {
+  (void)state;
+  static const int64_t sizes[] = {1};
+  sr_tensor *x = counting(SR_float32, SIZES(1, 2)), *w = leaf(counting(SR_float32, SIZES(2, 2)));
+  sr_tensor *u = leaf(counting(SR_float32, SIZES(2, 2))), *y, *hn, *sum;
+  sr_recurrent_layer l = {.mode = SR_rnn_tanh,
+                          .steps = 1,
+                          .batch_sizes = sizes,
+                          .x = x,
+                          .weight_ih = w,
+                          .weight_hh = u};
+  OK(sr_recurrent(&l, &y, &hn, NULL));
+  OK(sr_sum(hn, NULL, &sum));
+  assert_string_equal(sr_grad_fn(y), "rnn_tanh");
+  bool recording = sr_set_grad_enabled(false);
+  OK(sr_fill_(u, sr_number(0)));
+  sr_set_grad_enabled(recording);
+  FAILS(sr_backward(sum, NULL, false), SR_STATE, "rnn_tanh was changed in place");
+  release_all(6, (sr_tensor *[]){sum, y, hn, x, w, u});
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(golden_padded),       TEST(golden_packed), TEST(golden_cells), TEST(gradients),
+      TEST(packed_equals_alone), TEST(long_sequence), TEST(messages),     TEST(changed_weight),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
