@@ -4,7 +4,7 @@
 set -eu
 
 packages="cmake gcc gnuplot-nox libblis-openmp-dev libc6-dev libcmocka-dev libedit-dev
-libjansson-dev liblua5.4-dev libutf8proc-dev lua5.4 make pkg-config"
+libjansson-dev liblua5.4-dev libutf8proc-dev lua-unit lua5.4 make pkg-config"
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "saros: not a Debian system; what CMake does not find, please install by hand" >&2

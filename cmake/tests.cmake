@@ -30,6 +30,14 @@ if(TARGET saros_program)
   endforeach()
 endif()
 
+# Benchmarks in C, built on demand: cmake --build build/release --target bench_products
+file(GLOB c_benches CONFIGURE_DEPENDS tests/bench/*.c)
+foreach(source ${c_benches})
+  cmake_path(GET source STEM name)
+  add_executable(bench_${name} EXCLUDE_FROM_ALL ${source})
+  target_link_libraries(bench_${name} PRIVATE saros_flags saros saros::blis)
+endforeach()
+
 # Each header is a contract of its own: it compiles alone.
 saros_test(headers ${CMAKE_COMMAND} -DCC=${CMAKE_C_COMPILER} -DLUA_INCLUDE=${lua_INCLUDE_DIRS}
   -P ${PROJECT_SOURCE_DIR}/cmake/check_headers.cmake)

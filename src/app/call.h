@@ -13,7 +13,8 @@
 void sr__call_interactive(bool on);
 
 /* lua_pcall of the function under its n_arguments, while Ctrl-C raises the error
- * "interrupted!" at the next instruction and stops a running backward pass. */
+ * "interrupted!" at the next instruction and stops a running backward pass. A
+ * coroutine is not interrupted itself: the error comes when it gives control back. */
 int sr__call(lua_State *L, int n_arguments, int n_results);
 
 /* Print the message on top and pop it, if status is not LUA_OK; returns status == LUA_OK. */

@@ -115,17 +115,10 @@ static bool run_actions(lua_State *L, char **argv, const sr__options *options) {
     const char *value;
     bool good = true;
     switch (sr__options_action(argv, &i, &value)) {
-      case 'e':
-        good = run_string(L, value, "=(command line)");
-        break;
-      case 'l':
-        good = run_require(L, value);
-        break;
-      case 'W':
-        lua_warning(L, "@on", 0);
-        break;
-      default:
-        break;
+      case 'e': good = run_string(L, value, "=(command line)"); break;
+      case 'l': good = run_require(L, value); break;
+      case 'W': lua_warning(L, "@on", 0); break;
+      default: break;
     }
     if (!good) return false;
   }

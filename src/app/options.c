@@ -60,16 +60,11 @@ static bool read_short(char **argv, int *i, sr__options *options) {
   }
   if (word[2] != '\0') return false;
   switch (word[1]) {
-    case 'E':
-      return options->no_env = true;
-    case 'W':
-      return true;
-    case 'i':
-      return options->interactive = true;
-    case 'v':
-      return options->show_version = true;
-    default:
-      return false;
+    case 'E': return options->no_env = true;
+    case 'W': return true;
+    case 'i': return options->interactive = true;
+    case 'v': return options->show_version = true;
+    default: return false;
   }
 }
 

@@ -39,8 +39,8 @@ enum { SR_MAX_SAVED = 12 };
 /* Does an operation on these inputs (NULLs skipped) have to be recorded? */
 bool sr__records(int n, sr_tensor *const *inputs);
 
-/* Record: gives the outputs (fresh tensors without history) a node. `inputs` become the edges in order
- * (NULL: an absent optional input), `saved` are kept as aliases without history (NULL
+/* Record: gives the outputs (fresh tensors without history) a node. `inputs` become the edges in
+ * order (NULL: an absent optional input), `saved` are kept as aliases without history (NULL
  * allowed), `parameters` is copied. Does nothing but return SR_OK where
  * sr__records(inputs) is false. Fails with SR_STATE on an input whose storage got a
  * recorded in-place change through another header. */
@@ -58,32 +58,35 @@ sr_status sr__finish(const sr_op *op, sr_tensor *y, int n_inputs, sr_tensor *con
 
 /* Before an in-place operation on x that reads the other inputs: refuses a leaf that
  * requires gradients, and views whose history cannot be kept. */
-sr_status sr__check_in_place(const char *name, sr_tensor *x, int n_inputs, sr_tensor *const *inputs);
+sr_status sr__check_in_place(const char *name, sr_tensor *x, int n_inputs,
+                             sr_tensor *const *inputs);
 /* After it: counts the change, and, if it has to be recorded, makes x the output of a new
  * node (inputs, saved as in sr__record; x's own former history is the edge where inputs has x). */
-sr_status sr__record_in_place(const sr_op *op, sr_tensor *x, int n_inputs,
-                              sr_tensor *const *inputs, int n_saved, sr_tensor *const *saved,
-                              const void *parameters, size_t parameter_bytes);
+sr_status sr__record_in_place(const sr_op *op, sr_tensor *x, int n_inputs, sr_tensor *const *inputs,
+                              int n_saved, sr_tensor *const *saved, const void *parameters,
+                              size_t parameter_bytes);
 
 /* ---- inside backward ----------------------------------------------------------------------- */
 
 bool sr__wants(const sr_node *node, int input); /* is there an edge to feed? */
-/* The i-th saved tensor (borrowed; NULL if NULL was saved). SR_STATE if it was changed in place since. */
+/* The i-th saved tensor (borrowed; NULL if NULL was saved). SR_STATE if it was changed in place
+ * since. */
 sr_status sr__saved(const sr_node *node, int i, sr_tensor **out);
 const void *sr__parameters(const sr_node *node);
 /* Shape of input i as it was recorded. */
 int sr__input_ndim(const sr_node *node, int input);
 const int64_t *sr__input_sizes(const sr_node *node, int input);
 
-/* Hand over gradient `g` (ownership passes, also on failure; g may be NULL, which gives nothing). It is summed over
- * broadcast dimensions to the input's shape, converted to its dtype, and added to what came
- * before. */
+/* Hand over gradient `g` (ownership passes, also on failure; g may be NULL, which gives nothing).
+ * It is summed over broadcast dimensions to the input's shape, converted to its dtype, and added to
+ * what came before. */
 sr_status sr__give(sr_node *node, int input, sr_tensor *g);
 /* The same for a gradient that the caller keeps (adds a reference). */
 sr_status sr__give_shared(sr_node *node, int input, sr_tensor *g);
-/* A dense tensor of the input's shape and dtype that the caller adds its gradient into, in place: *fresh
- * tells that it is uninitialised and must be written instead. Borrowed. For weights
- * (products with beta) and for reads of parts (select, narrow, embedding): no full-size temporary. */
+/* A dense tensor of the input's shape and dtype that the caller adds its gradient into, in place:
+ * *fresh tells that it is uninitialised and must be written instead. Borrowed. For weights
+ * (products with beta) and for reads of parts (select, narrow, embedding): no full-size temporary.
+ */
 sr_status sr__grad_buffer(sr_node *node, int input, sr_tensor **buffer, bool *fresh);
 /* The same, zeroed if fresh. */
 sr_status sr__grad_buffer_zeroed(sr_node *node, int input, sr_tensor **buffer);

@@ -173,7 +173,8 @@ bool sr__wants(const sr_node *node, int input) {
   return edge->leaf && leaf_slot(edge->leaf);
 }
 
-/* ---- what a backward function reads ------------------------------------------------------------ */
+/* ---- what a backward function reads ------------------------------------------------------------
+ */
 
 sr_status sr__saved(const sr_node *node, int i, sr_tensor **out) {
   if (node->released)
@@ -200,7 +201,8 @@ const int64_t *sr__input_sizes(const sr_node *node, int input) {
   return target_of(&node->edges[input]).sizes;
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------- */
+/* ---- the pass
+ * ------------------------------------------------------------------------------------- */
 
 static void visit(pass *p, sr_node *node) {
   if (node->visited) return;
@@ -336,7 +338,8 @@ static void finish(pass *p) {
   }
 }
 
-/* ---- roots ------------------------------------------------------------------------------------------ */
+/* ---- roots
+ * ------------------------------------------------------------------------------------------ */
 
 static sr_status first_gradient(const sr_tensor *output, sr_tensor *gradient, sr_tensor **out) {
   if (!gradient) {
@@ -365,7 +368,8 @@ static sr_status seed(sr_tensor *output, sr_tensor *gradient) {
                     "from does (was it computed inside no_grad, or detached?)");
   sr_tensor *g;
   SR_TRY(first_gradient(output, gradient, &g));
-  sr_edge edge = {.node = output->node, .leaf = output->node ? NULL : output, .output = output->output};
+  sr_edge edge = {
+      .node = output->node, .leaf = output->node ? NULL : output, .output = output->output};
   sr_node root = {.n_inputs = 1, .edges = &edge};
   return sr__give(&root, 0, g);
 }
@@ -373,8 +377,9 @@ static sr_status seed(sr_tensor *output, sr_tensor *gradient) {
 static sr_status start(pass *p, int n, sr_tensor *const *outputs, sr_tensor *const *gradients) {
   for (int i = 0; i < n; i++) {
     if (outputs[i]->history != outputs[i]->storage->history)
-      return sr__fail(SR_STATE, "backward: the tensor shares its values with one that was changed "
-                                "in place by an operation with gradient");
+      return sr__fail(SR_STATE,
+                      "backward: the tensor shares its values with one that was changed "
+                      "in place by an operation with gradient");
     if (outputs[i]->node) visit(p, outputs[i]->node);
   }
   discover(p);
@@ -411,23 +416,23 @@ sr_status sr_backward(sr_tensor *t, sr_tensor *gradient, bool retain_graph) {
 static void share_repeated(const capture_list *c) {
   for (int i = 1; i < c->n; i++)
     for (int j = 0; j < i && !c->grads[i]; j++)
-      if (c->inputs[i] == c->inputs[j] && c->grads[j])
-        c->grads[i] = sr_tensor_retain(c->grads[j]);
+      if (c->inputs[i] == c->inputs[j] && c->grads[j]) c->grads[i] = sr_tensor_retain(c->grads[j]);
 }
 
 static sr_status check_all_reached(int n, sr_tensor *const *grads) {
   for (int i = 0; i < n; i++)
     if (!grads[i])
-      return sr__fail(SR_STATE,
-                      "grad: input %d was not used to compute the outputs: use {allow_unused = true} "
-                      "to get nil for it",
-                      i + 1);
+      return sr__fail(
+          SR_STATE,
+          "grad: input %d was not used to compute the outputs: use {allow_unused = true} "
+          "to get nil for it",
+          i + 1);
   return SR_OK;
 }
 
 sr_status sr_gradients(int n_outputs, sr_tensor *const *outputs, sr_tensor *const *gradients,
-                       int n_inputs, sr_tensor *const *inputs, bool retain_graph,
-                       bool allow_unused, sr_tensor **out) {
+                       int n_inputs, sr_tensor *const *inputs, bool retain_graph, bool allow_unused,
+                       sr_tensor **out) {
   for (int i = 0; i < n_inputs; i++) {
     out[i] = NULL;
     if (!sr_requires_grad(inputs[i]))

@@ -35,11 +35,11 @@ struct sr_node {
   size_t bytes;
   int32_t references;
   uint32_t n_outputs, n_inputs, n_saved;
-  bool visited;  /* belongs to the running pass */
-  bool released; /* what it kept was freed by a backward pass */
-  int64_t waiting;  /* users whose gradient has not come yet */
-  sr_node *next;    /* in the list of ready nodes, or of nodes to free */
-  sr_node *all;     /* in the list of nodes of the pass */
+  bool visited;    /* belongs to the running pass */
+  bool released;   /* what it kept was freed by a backward pass */
+  int64_t waiting; /* users whose gradient has not come yet */
+  sr_node *next;   /* in the list of ready nodes, or of nodes to free */
+  sr_node *all;    /* in the list of nodes of the pass */
   sr_output *outputs;
   sr_edge *edges;
   sr_saved *saved;

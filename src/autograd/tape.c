@@ -62,10 +62,8 @@ static sr_status node_new(const sr_op *op, int n_outputs, sr_tensor *const *outp
   int64_t *sizes = (int64_t *)(block + sizes_at);
   for (int k = 0; k < n_outputs; k++) {
     const sr_tensor *t = outputs[k];
-    node->outputs[k] = (sr_output){.backend = sr__backend_of(t),
-                                   .sizes = sizes,
-                                   .ndim = t->ndim,
-                                   .dtype = t->dtype};
+    node->outputs[k] = (sr_output){
+        .backend = sr__backend_of(t), .sizes = sizes, .ndim = t->ndim, .dtype = t->dtype};
     for (int d = 0; d < t->ndim; d++) *sizes++ = t->sizes[d];
   }
   for (int i = 0; i < n_saved; i++) node->saved[i] = (sr_saved){0};
@@ -156,13 +154,25 @@ sr_status sr__finish(const sr_op *op, sr_tensor *y, int n_inputs, sr_tensor *con
 
 /* ---- in place --------------------------------------------------------------------------- */
 
+/* Is x a view, through at most a few views, of a leaf that requires gradients? */
+static bool views_leaf(const sr_tensor *x) {
+  enum { MOST_VIEWS = 16 };
+  const sr_node *node = x->node;
+  for (int k = 0; node && node->n_inputs && k < MOST_VIEWS; k++) {
+    const sr_edge *edge = &node->edges[0];
+    if (edge->leaf) return edge->leaf->storage == x->storage;
+    node = edge->node;
+  }
+  return false;
+}
+
 sr_status sr__check_in_place(const char *name, sr_tensor *x, int n_inputs,
                              sr_tensor *const *inputs) {
   if (!sr__records(n_inputs, inputs)) return SR_OK;
-  if (!x->node && x->requires_grad)
+  if ((!x->node && x->requires_grad) || views_leaf(x))
     return sr__fail(SR_STATE,
-                    "%s: a leaf that requires gradients cannot be changed in place: do it inside "
-                    "no_grad",
+                    "%s: a leaf that requires gradients, or a view of one, cannot be changed in "
+                    "place: do it inside no_grad",
                     name);
   if (lost_history(x))
     return sr__fail(SR_STATE,
@@ -172,14 +182,14 @@ sr_status sr__check_in_place(const char *name, sr_tensor *x, int n_inputs,
   return check_histories(name, n_inputs, inputs); /* before anything is written */
 }
 
-sr_status sr__record_in_place(const sr_op *op, sr_tensor *x, int n_inputs,
-                              sr_tensor *const *inputs, int n_saved, sr_tensor *const *saved,
-                              const void *parameters, size_t parameter_bytes) {
+sr_status sr__record_in_place(const sr_op *op, sr_tensor *x, int n_inputs, sr_tensor *const *inputs,
+                              int n_saved, sr_tensor *const *saved, const void *parameters,
+                              size_t parameter_bytes) {
   sr__changed(x);
   if (!sr__records(n_inputs, inputs)) return SR_OK;
   sr_node *node;
-  SR_TRY(make_node(op, 1, &x, n_inputs, inputs, n_saved, saved, parameters, parameter_bytes,
-                   &node));
+  SR_TRY(
+      make_node(op, 1, &x, n_inputs, inputs, n_saved, saved, parameters, parameter_bytes, &node));
   if (x->node) sr__history_release(x);
   x->node = node;
   x->output = 0;
@@ -232,7 +242,8 @@ void sr__history_release(sr_tensor *t) {
   sr__node_release(node);
 }
 
-/* ---- leaves ------------------------------------------------------------------------------------- */
+/* ---- leaves -------------------------------------------------------------------------------------
+ */
 
 sr_status sr_set_requires_grad(sr_tensor *t, bool requires_grad) {
   if (t->node) {

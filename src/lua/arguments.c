@@ -53,6 +53,20 @@ static int position_of(const char *name, const char *const *names) {
 /* A long list cannot be meant as options; looking through it would cost. */
 enum { MOST_LIST_ITEMS = 16 };
 
+const char *sr_stray_key(lua_State *L, int i) {
+  lua_Integer n = (lua_Integer)lua_rawlen(L, i);
+  if (n > 0)
+    lua_pushinteger(L, n); /* what comes behind the list */
+  else
+    lua_pushnil(L);
+  while (lua_next(L, i)) {
+    lua_pop(L, 1);
+    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1 || lua_tointeger(L, -1) > n)
+      return luaL_tolstring(L, -1, NULL);
+  }
+  return NULL;
+}
+
 static bool has_string_key(lua_State *L, int i) {
   if (lua_rawlen(L, i) > MOST_LIST_ITEMS) return false;
   lua_pushnil(L);
@@ -69,8 +83,7 @@ static bool has_string_key(lua_State *L, int i) {
 static void refuse_option(lua_State *L, const char *function, const char *name,
                           const char *const *names) {
   const char *closest = sr_closest(name, names);
-  if (closest)
-    sr_error(L, "%s: unknown option '%s', did you mean '%s'?", function, name, closest);
+  if (closest) sr_error(L, "%s: unknown option '%s', did you mean '%s'?", function, name, closest);
   sr_error(L, "%s: unknown option '%s'", function, name);
 }
 
@@ -196,7 +209,8 @@ sr_scalar sr_check_scalar(lua_State *L, int i, const char *function, const char 
 sr_operand sr_check_operand(lua_State *L, int i, const char *function, const char *argument) {
   sr_tensor *t = sr_to_tensor(L, i);
   if (t) return (sr_operand){.tensor = t};
-  if (lua_type(L, i) == LUA_TBOOLEAN) return (sr_operand){.number = sr_integer(lua_toboolean(L, i))};
+  if (lua_type(L, i) == LUA_TBOOLEAN)
+    return (sr_operand){.number = sr_integer(lua_toboolean(L, i))};
   if (lua_type(L, i) != LUA_TNUMBER) wrong(L, i, function, argument, "a tensor or a number");
   return (sr_operand){.number = scalar_of(L, i)};
 }
@@ -220,8 +234,9 @@ int sr_optional_dim(lua_State *L, int i, int otherwise, const char *function,
 }
 
 /* Integers of the list at i into out; returns how many. */
-static int read_list(lua_State *L, int i, int64_t out[SR_MAX_DIMS], const char *function,
-                     const char *argument) {
+int sr_check_list(lua_State *L, int i, int64_t out[SR_MAX_DIMS], const char *function,
+                  const char *argument) {
+  if (lua_type(L, i) != LUA_TTABLE) wrong(L, i, function, argument, "a list of integers");
   lua_Unsigned n = lua_rawlen(L, i);
   if (n > SR_MAX_DIMS)
     sr_error(L, "%s: argument '%s' has %llu items, a tensor has at most %d dimensions", function,
@@ -238,13 +253,12 @@ static int read_list(lua_State *L, int i, int64_t out[SR_MAX_DIMS], const char *
   return (int)n;
 }
 
-void sr_check_dims(lua_State *L, int i, sr_dims *dims, const char *function,
-                   const char *argument) {
+void sr_check_dims(lua_State *L, int i, sr_dims *dims, const char *function, const char *argument) {
   dims->n = 0;
   if (lua_isnoneornil(L, i)) return;
   int64_t list[SR_MAX_DIMS];
   if (lua_type(L, i) == LUA_TTABLE) {
-    dims->n = read_list(L, i, list, function, argument);
+    dims->n = sr_check_list(L, i, list, function, argument);
   } else {
     list[0] = sr_check_integer(L, i, function, argument);
     dims->n = 1;
@@ -254,15 +268,19 @@ void sr_check_dims(lua_State *L, int i, sr_dims *dims, const char *function,
 
 int sr_check_sizes(lua_State *L, int i, int64_t sizes[SR_MAX_DIMS], const char *function,
                    const char *argument) {
-  if (lua_type(L, i) == LUA_TTABLE) return read_list(L, i, sizes, function, argument);
   int n = lua_gettop(L) - i + 1;
+  if (lua_type(L, i) == LUA_TTABLE) {
+    if (n > 1) sr_error(L, "%s: a list of sizes and %d arguments behind it", function, n - 1);
+    return sr_check_list(L, i, sizes, function, argument);
+  }
   if (n > SR_MAX_DIMS)
     sr_error(L, "%s: %d sizes, a tensor has at most %d dimensions", function, n, SR_MAX_DIMS);
   for (int k = 0; k < n; k++) sizes[k] = sr_check_integer(L, i + k, function, argument);
   return n > 0 ? n : 0;
 }
 
-/* ---- dtypes, devices, names ------------------------------------------------------------------- */
+/* ---- dtypes, devices, names -------------------------------------------------------------------
+ */
 
 sr_dtype sr_optional_dtype(lua_State *L, int i, sr_dtype otherwise, const char *function) {
   if (lua_isnoneornil(L, i)) return otherwise;

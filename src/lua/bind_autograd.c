@@ -26,7 +26,8 @@ static sr_tensor **check_gradients(lua_State *L, int i, int n) {
   if (lua_isnil(L, i)) return NULL;
   as_list(L, i);
   if (lua_type(L, i) != LUA_TTABLE)
-    sr_error(L, "grad: argument 'grad_outputs' must be a tensor or a list, got %s", luaL_typename(L, i));
+    sr_error(L, "grad: argument 'grad_outputs' must be a tensor or a list, got %s",
+             luaL_typename(L, i));
   sr_tensor **list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
   for (int k = 0; k < n; k++) {
     lua_rawgeti(L, i, k + 1);
@@ -38,8 +39,8 @@ static sr_tensor **check_gradients(lua_State *L, int i, int n) {
 
 /* grad(outputs, inputs, grad_outputs, {retain_graph, allow_unused}) -> one result per input */
 static int grad(lua_State *L) {
-  static const char *const names[] = {"outputs", "inputs", "grad_outputs", "retain_graph",
-                                      "allow_unused", NULL};
+  static const char *const names[] = {"outputs",      "inputs",       "grad_outputs",
+                                      "retain_graph", "allow_unused", NULL};
   sr_arguments(L, "grad", names);
   bool retain = sr_optional_boolean(L, 4, false, "grad", "retain_graph");
   bool unused = sr_optional_boolean(L, 5, false, "grad", "allow_unused");
@@ -79,7 +80,8 @@ static int detach_in_place(lua_State *L) {
 
 static int requires_grad(lua_State *L) {
   sr_tensor *x = sr_check_tensor(L, 1, "requires_grad_", "input");
-  sr_raise(L, sr_set_requires_grad(x, sr_optional_boolean(L, 2, true, "requires_grad_", "requires_grad")));
+  sr_raise(L, sr_set_requires_grad(
+                  x, sr_optional_boolean(L, 2, true, "requires_grad_", "requires_grad")));
   lua_settop(L, 1);
   return 1;
 }

@@ -43,6 +43,7 @@ static int get_default_device(lua_State *L) {
 /* ---- sizes and options --------------------------------------------------------------------- */
 
 typedef struct {
+  const char *function; /* for messages */
   int ndim;
   int64_t size[SR_MAX_DIMS];
   sr_dtype dtype;
@@ -57,6 +58,7 @@ static const char *const making_names[] = {"dtype", "device", "requires_grad", "
  * remove it. (A list of sizes has none.) */
 static void read_options(lua_State *L, const char *function, making *m, sr_dtype otherwise) {
   int top = lua_gettop(L);
+  m->function = function;
   m->dtype = otherwise;
   m->device = default_device;
   m->requires_grad = false;
@@ -66,15 +68,18 @@ static void read_options(lua_State *L, const char *function, making *m, sr_dtype
   while (lua_next(L, top)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
     int value = lua_gettop(L);
-    if (!strcmp(name, "dtype")) m->dtype = sr_optional_dtype(L, value, otherwise, function);
-    else if (!strcmp(name, "device")) m->device = sr_optional_device(L, value, function);
+    if (!strcmp(name, "dtype"))
+      m->dtype = sr_optional_dtype(L, value, otherwise, function);
+    else if (!strcmp(name, "device"))
+      m->device = sr_optional_device(L, value, function);
     else if (!strcmp(name, "requires_grad"))
       m->requires_grad = sr_optional_boolean(L, value, false, function, name);
-    else if (!strcmp(name, "generator")) m->generator = sr_optional_generator(L, value, function);
+    else if (!strcmp(name, "generator"))
+      m->generator = sr_optional_generator(L, value, function);
     else {
       const char *closest = sr_closest(name, making_names);
-      sr_error(L, "%s: unknown option '%s'%s%s%s", function, name, closest ? ", did you mean '" : "",
-               closest ? closest : "", closest ? "'?" : "");
+      sr_error(L, "%s: unknown option '%s'%s%s%s", function, name,
+               closest ? ", did you mean '" : "", closest ? closest : "", closest ? "'?" : "");
     }
     lua_pop(L, 1);
   }
@@ -94,7 +99,7 @@ static int finish(lua_State *L, const making *m, sr_tensor *t) {
 
 static int make_full(lua_State *L, const making *m, sr_scalar value) {
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_tensor_full(m->dtype, m->ndim, m->size, value, m->device, y));
+  sr_raise_in(L, sr_tensor_full(m->dtype, m->ndim, m->size, value, m->device, y), m->function);
   return finish(L, m, *y);
 }
 
@@ -114,7 +119,7 @@ static int create_empty(lua_State *L) {
   making m;
   read_making(L, 1, "empty", &m, default_dtype);
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y));
+  sr_raise_in(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y), m.function);
   return finish(L, &m, *y);
 }
 
@@ -128,13 +133,12 @@ static int create_full(lua_State *L) {
   making m;
   sr_scalar value = sr_check_scalar(L, 2, "full", "fill_value");
   read_options(L, "full", &m, dtype_of_value(L, 2, value));
-  if (lua_type(L, 1) != LUA_TTABLE)
-    sr_error(L, "full: argument 'size' must be a list of sizes, got %s", luaL_typename(L, 1));
-  m.ndim = sr_check_sizes(L, 1, m.size, "full", "size");
+  m.ndim = sr_check_list(L, 1, m.size, "full", "size");
   return make_full(L, &m, value);
 }
 
-/* ---- like another ------------------------------------------------------------------------------ */
+/* ---- like another ------------------------------------------------------------------------------
+ */
 
 static void read_like(lua_State *L, const char *function, making *m) {
   sr_tensor *t = sr_check_tensor(L, 1, function, "input");
@@ -167,18 +171,19 @@ static int create_empty_like(lua_State *L) {
   making m;
   read_like(L, "empty_like", &m);
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y));
+  sr_raise_in(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y), m.function);
   return finish(L, &m, *y);
 }
 
-/* ---- random ---------------------------------------------------------------------------------------- */
+/* ---- random
+ * ---------------------------------------------------------------------------------------- */
 
 static int make_random(lua_State *L, const making *m, bool normal) {
   if (!sr_dtype_is_floating(m->dtype))
     sr_error(L, "%s: a floating dtype is needed, got %s", normal ? "randn" : "rand",
              sr_dtype_name(m->dtype));
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_tensor_empty(m->dtype, m->ndim, m->size, m->device, y));
+  sr_raise_in(L, sr_tensor_empty(m->dtype, m->ndim, m->size, m->device, y), m->function);
   sr_raise(L, normal ? sr_normal_(*y, 0, 1, m->generator) : sr_uniform_(*y, 0, 1, m->generator));
   return finish(L, m, *y);
 }
@@ -217,11 +222,9 @@ static int create_randint(lua_State *L) {
   }
   int64_t low = sr_check_integer(L, 1, "randint", "low");
   int64_t high = sr_check_integer(L, 2, "randint", "high");
-  if (lua_type(L, 3) != LUA_TTABLE)
-    sr_error(L, "randint: argument 'size' must be a list of sizes, got %s", luaL_typename(L, 3));
-  m.ndim = sr_check_sizes(L, 3, m.size, "randint", "size");
+  m.ndim = sr_check_list(L, 3, m.size, "randint", "size");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y));
+  sr_raise_in(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y), m.function);
   sr_raise(L, sr_random_(*y, low, high, m.generator));
   return finish(L, &m, *y);
 }
@@ -231,11 +234,12 @@ static int create_randperm(lua_State *L) {
   read_options(L, "randperm", &m, SR_int64);
   int64_t n = sr_check_integer(L, 1, "randperm", "n");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_randperm(n, m.device, m.generator, y));
+  sr_raise_in(L, sr_randperm(n, m.device, m.generator, y), m.function);
   return finish(L, &m, *y);
 }
 
-/* ---- sequences ----------------------------------------------------------------------------------------- */
+/* ---- sequences
+ * ----------------------------------------------------------------------------------------- */
 
 /* arange(stop), arange(start, stop) or arange(start, stop, step); PyTorch's: stop is not
  * included, one argument counts from 0. */
@@ -250,7 +254,7 @@ static int create_arange(lua_State *L) {
   if (m.dtype == SR_DTYPES)
     m.dtype = start.is_integer && end.is_integer && step.is_integer ? SR_int64 : default_dtype;
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_tensor_arange(m.dtype, start, end, step, m.device, y));
+  sr_raise_in(L, sr_tensor_arange(m.dtype, start, end, step, m.device, y), m.function);
   return finish(L, &m, *y);
 }
 
@@ -261,7 +265,7 @@ static int create_linspace(lua_State *L) {
   double end = sr_check_number(L, 2, "linspace", "end");
   int64_t steps = sr_check_integer(L, 3, "linspace", "steps");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_tensor_linspace(m.dtype, start, end, steps, m.device, y));
+  sr_raise_in(L, sr_tensor_linspace(m.dtype, start, end, steps, m.device, y), m.function);
   return finish(L, &m, *y);
 }
 
@@ -271,11 +275,12 @@ static int create_eye(lua_State *L) {
   int64_t rows = sr_check_integer(L, 1, "eye", "n");
   int64_t columns = sr_optional_integer(L, 2, rows, "eye", "m");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_tensor_eye(m.dtype, rows, columns, m.device, y));
+  sr_raise_in(L, sr_tensor_eye(m.dtype, rows, columns, m.device, y), m.function);
   return finish(L, &m, *y);
 }
 
-/* ---- from tables ------------------------------------------------------------------------------------------ */
+/* ---- from tables
+ * ------------------------------------------------------------------------------------------ */
 
 /* The kinds of numbers met in a table: what its dtype follows from. */
 enum { SEEN_BOOLEAN = 1, SEEN_INTEGER = 2, SEEN_FLOAT = 4 };
@@ -286,8 +291,7 @@ static void measure_table(lua_State *L, making *m) {
   int depth = 0;
   m->ndim = 0;
   while (lua_type(L, -1) == LUA_TTABLE) {
-    if (m->ndim == SR_MAX_DIMS)
-      sr_error(L, "tensor: tables nested deeper than %d", SR_MAX_DIMS);
+    if (m->ndim == SR_MAX_DIMS) sr_error(L, "tensor: tables nested deeper than %d", SR_MAX_DIMS);
     m->size[m->ndim++] = (int64_t)lua_rawlen(L, -1);
     lua_rawgeti(L, -1, 1);
     depth++;
@@ -309,6 +313,9 @@ static int check_table(lua_State *L, const making *m, int d) {
     return lua_isinteger(L, -1) ? SEEN_INTEGER : SEEN_FLOAT;
   }
   if (lua_type(L, -1) != LUA_TTABLE) refuse_value(L);
+  const char *stray = sr_stray_key(L, lua_gettop(L));
+  if (stray)
+    sr_error(L, "tensor: a table of values is a list, it has no place for key '%s'", stray);
   if ((int64_t)lua_rawlen(L, -1) != m->size[d])
     sr_error(L, "tensor: ragged table: %llu items at depth %d where the first has %lld",
              (unsigned long long)lua_rawlen(L, -1), d + 1, (long long)m->size[d]);
@@ -383,7 +390,7 @@ static int create_tensor(lua_State *L) {
     read_options(L, "tensor", &m, SR_DTYPES);
     if (lua_gettop(L) > 1) sr_error(L, "tensor: one value and a table of options are expected");
   } else {
-    m = (making){.dtype = SR_DTYPES, .device = default_device};
+    m = (making){.function = "tensor", .dtype = SR_DTYPES, .device = default_device};
   }
   sr_tensor *t = sr_to_tensor(L, 1);
   if (t) return copy_of_tensor(L, &m, t);
@@ -396,7 +403,7 @@ static int create_tensor(lua_State *L) {
   lua_pushvalue(L, 1);
   store_table(L, &m, 0, &at);
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_tensor_from(m.dtype, m.ndim, m.size, values, m.device, y));
+  sr_raise_in(L, sr_tensor_from(m.dtype, m.ndim, m.size, values, m.device, y), m.function);
   return finish(L, &m, *y);
 }
 

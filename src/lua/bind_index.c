@@ -7,36 +7,36 @@
 /* ---- x[key] ------------------------------------------------------------------------------- */
 
 /* Position p of a dimension of n elements, from 0. */
-static int64_t checked_position(lua_State *L, int64_t p, int dim, int64_t n) {
+static int64_t checked_position(lua_State *L, int64_t p, int item, int64_t n) {
   int64_t from0 = p > 0 ? p - 1 : p + n;
-  if (p == 0) sr_error(L, "index: position 0 in dimension %d: positions count from 1", dim + 1);
+  if (p == 0) sr_error(L, "index: position 0 in dimension %d: positions count from 1", item);
   if (from0 < 0 || from0 >= n)
-    sr_error(L, "index: position %lld in dimension %d of size %lld", (long long)p, dim + 1,
+    sr_error(L, "index: position %lld in dimension %d of size %lld", (long long)p, item,
              (long long)n);
   return from0;
 }
 
-/* Replace the tensor on top of the stack, if it is a temporary, by `next`. */
 typedef struct {
   sr_tensor *tensor; /* the view so far; x itself at first */
+  int item;          /* which position of the key is being read: x's dimension, from 1 */
 } view;
 
 /* A view made by one step stays on the stack until the read ends: a handful at most. */
 static void take_select(lua_State *L, view *v, int dim, int64_t p) {
   int64_t n = sr_tensor_sizes(v->tensor)[dim];
-  int64_t from0 = checked_position(L, p, dim, n);
+  int64_t from0 = checked_position(L, p, v->item, n);
   sr_tensor **y = sr_push_tensor(L);
   sr_raise(L, sr_select(v->tensor, dim, from0, y));
   v->tensor = *y;
 }
 
-static int64_t range_item(lua_State *L, int range, int k, int64_t otherwise, int dim) {
+static int64_t range_item(lua_State *L, int range, int k, int64_t otherwise, int item) {
   int64_t value = otherwise;
   if (lua_rawgeti(L, range, k) != LUA_TNIL) {
     int is_integer;
     value = lua_tointegerx(L, -1, &is_integer);
     if (!is_integer || lua_type(L, -1) != LUA_TNUMBER)
-      sr_error(L, "index: the range of dimension %d must hold integers, got %s", dim + 1,
+      sr_error(L, "index: the range of dimension %d must hold integers, got %s", item,
                luaL_tolstring(L, -1, NULL));
   }
   lua_pop(L, 1);
@@ -50,14 +50,17 @@ static void take_range(lua_State *L, view *v, int dim, int range) {
   if (items == 0 && (lua_pushnil(L), lua_next(L, range)))
     sr_error(L, "index: a range has the form {first, last, step}");
   if (items == 0) return;
-  if (items > 3) sr_error(L, "index: a range has at most 3 items, got %llu", (unsigned long long)items);
-  int64_t first = range_item(L, range, 1, 1, dim), last = range_item(L, range, 2, first, dim);
-  int64_t step = range_item(L, range, 3, 1, dim);
-  if (step <= 0) sr_error(L, "index: step %lld in dimension %d: it must be positive", (long long)step, dim + 1);
+  if (items > 3)
+    sr_error(L, "index: a range has at most 3 items, got %llu", (unsigned long long)items);
+  int64_t first = range_item(L, range, 1, 1, v->item),
+          last = range_item(L, range, 2, first, v->item);
+  int64_t step = range_item(L, range, 3, 1, v->item);
+  if (step <= 0)
+    sr_error(L, "index: step %lld in dimension %d: it must be positive", (long long)step, v->item);
   int64_t from0 = first > 0 ? first - 1 : first + n, to0 = last >= 0 ? last - 1 : last + n;
   if (first == 0 || from0 < 0 || from0 > n || to0 >= n || to0 < from0 - 1)
     sr_error(L, "index: range {%lld, %lld} in dimension %d of size %lld", (long long)first,
-             (long long)last, dim + 1, (long long)n);
+             (long long)last, v->item, (long long)n);
   int64_t length = to0 < from0 ? 0 : (to0 - from0) / step + 1;
   sr_tensor **y = sr_push_tensor(L);
   sr_raise(L, sr_slice(v->tensor, dim, from0, length, step, y));
@@ -83,7 +86,7 @@ static void take_item(lua_State *L, view *v, int *dim, int item) {
 
 /* The view that the key at index 2 describes; temporaries lie on the stack. */
 static sr_tensor *view_of(lua_State *L, sr_tensor *x) {
-  view v = {x};
+  view v = {x, 1};
   int dim = 0;
   luaL_checkstack(L, 4 * SR_MAX_DIMS, "index");
   if (lua_type(L, 2) == LUA_TNUMBER) {
@@ -92,11 +95,16 @@ static sr_tensor *view_of(lua_State *L, sr_tensor *x) {
     return v.tensor;
   }
   lua_Unsigned n = lua_rawlen(L, 2);
+  const char *stray = sr_stray_key(L, 2);
+  if (stray)
+    sr_error(L, "index: a list of positions and ranges is expected, it has no place for key '%s'",
+             stray);
   if (n > SR_MAX_DIMS || (int)n > sr_tensor_ndim(x))
     sr_error(L, "index: %llu positions for a tensor of %d dimensions", (unsigned long long)n,
              sr_tensor_ndim(x));
   for (int k = 1; k <= (int)n; k++) {
     lua_rawgeti(L, 2, k);
+    v.item = k;
     take_item(L, &v, &dim, lua_gettop(L));
   }
   return v.tensor;
@@ -108,9 +116,22 @@ static int refuse_key(lua_State *L) {
 }
 
 /* x[mask] picks elements, x[ids] rows: (ids' shape, row's shape). */
+static void check_mask(lua_State *L, const sr_tensor *x, const sr_tensor *mask) {
+  int n = sr_tensor_ndim(mask);
+  bool fits = n == sr_tensor_ndim(x);
+  for (int d = 0; fits && d < n; d++) fits = sr_tensor_sizes(mask)[d] == sr_tensor_sizes(x)[d];
+  if (fits) return;
+  lua_getfield(L, 1, "shape");
+  const char *shape = luaL_tolstring(L, -1, NULL);
+  lua_getfield(L, 2, "shape");
+  sr_error(L, "index: a mask of shape %s for a tensor of shape %s", luaL_tolstring(L, -1, NULL),
+           shape);
+}
+
 static int read_by_tensor(lua_State *L, sr_tensor *x, sr_tensor *key) {
   sr_tensor **y = sr_push_tensor(L);
   if (sr_tensor_dtype(key) == SR_bool) {
+    check_mask(L, x, key);
     sr_raise(L, sr_masked_select(x, key, y));
     return sr_filled(L, 1);
   }
@@ -118,7 +139,8 @@ static int read_by_tensor(lua_State *L, sr_tensor *x, sr_tensor *key) {
   sr_raise(L, sr_reshape(key, 1, (int64_t[]){-1}, flat));
   sr_raise(L, sr_index_select(x, 0, *flat, rows));
   int n = sr_tensor_ndim(key), m = sr_tensor_ndim(*rows);
-  if (n + m - 1 > SR_MAX_DIMS) sr_error(L, "index: the result has more than %d dimensions", SR_MAX_DIMS);
+  if (n + m - 1 > SR_MAX_DIMS)
+    sr_error(L, "index: the result has more than %d dimensions", SR_MAX_DIMS);
   int64_t size[2 * SR_MAX_DIMS];
   memcpy(size, sr_tensor_sizes(key), (size_t)n * sizeof *size);
   memcpy(size + n, sr_tensor_sizes(*rows) + 1, (size_t)(m - 1) * sizeof *size);
@@ -144,12 +166,16 @@ int sr_index_read(lua_State *L) {
   return sr_filled(L, 1);
 }
 
-/* ---- x[key] = value ------------------------------------------------------------------------------ */
+/* ---- x[key] = value
+ * ------------------------------------------------------------------------------ */
 
 static int write_by_tensor(lua_State *L, sr_tensor *x, sr_tensor *key) {
   sr_operand value = sr_check_operand(L, 3, "index", "value");
   if (sr_tensor_dtype(key) != SR_bool)
-    sr_error(L, "index: assignment by positions: use x:scatter or assign row by row (a bool mask works)");
+    sr_error(
+        L,
+        "index: assignment by positions: use x:scatter or assign row by row (a bool mask works)");
+  check_mask(L, x, key);
   if (!value.tensor) {
     sr_raise(L, sr_masked_fill_(x, key, value.number));
     return 0;
@@ -174,7 +200,8 @@ int sr_index_write(lua_State *L) {
   return 0;
 }
 
-/* ---- functions -------------------------------------------------------------------------------------- */
+/* ---- functions
+ * -------------------------------------------------------------------------------------- */
 
 static int index_select(lua_State *L) {
   sr_tensor *x = sr_check_tensor(L, 1, "index_select", "input");
@@ -244,7 +271,7 @@ static int one_hot(lua_State *L) {
   sr_tensor *ids = sr_check_tensor(L, 1, "one_hot", "input");
   int64_t classes = sr_optional_integer(L, 2, 0, "one_hot", "num_classes");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_one_hot(ids, classes, y));
+  sr_raise_in(L, sr_one_hot(ids, classes, y), "one_hot");
   return sr_filled(L, 1);
 }
 

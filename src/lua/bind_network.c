@@ -27,7 +27,8 @@ static int log_softmax(lua_State *L) {
 /* ---- losses ----------------------------------------------------------------------------- */
 
 static int nll_loss(lua_State *L) {
-  static const char *const names[] = {"input", "target", "weight", "reduction", "ignore_index", NULL};
+  static const char *const names[] = {"input",     "target",       "weight",
+                                      "reduction", "ignore_index", NULL};
   sr_arguments(L, "nll_loss", names);
   sr_tensor *x = sr_check_tensor(L, 1, "nll_loss", "input");
   sr_tensor *target = sr_check_tensor(L, 2, "nll_loss", "target");
@@ -40,8 +41,8 @@ static int nll_loss(lua_State *L) {
 }
 
 static int cross_entropy(lua_State *L) {
-  static const char *const names[] = {"input",     "target",       "weight",
-                                      "reduction", "ignore_index", "label_smoothing", NULL};
+  static const char *const names[] = {"input",        "target",          "weight", "reduction",
+                                      "ignore_index", "label_smoothing", NULL};
   sr_arguments(L, "cross_entropy", names);
   sr_tensor *x = sr_check_tensor(L, 1, "cross_entropy", "input");
   sr_tensor *target = sr_check_tensor(L, 2, "cross_entropy", "target");
@@ -113,7 +114,8 @@ static int binary_cross_entropy_with_logits(lua_State *L) {
   return sr_filled(L, 1);
 }
 
-/* ---- layers ----------------------------------------------------------------------------------- */
+/* ---- layers -----------------------------------------------------------------------------------
+ */
 
 /* dropout(x, p, training): x itself where training is false */
 static int dropout(lua_State *L) {
@@ -138,8 +140,10 @@ static int layer_norm(lua_State *L) {
   sr_tensor *x = sr_check_tensor(L, 1, "layer_norm", "input");
   int64_t size[SR_MAX_DIMS];
   int n = 1;
-  if (lua_type(L, 2) == LUA_TTABLE) n = sr_check_sizes(L, 2, size, "layer_norm", "normalized_shape");
-  else size[0] = sr_check_integer(L, 2, "layer_norm", "normalized_shape");
+  if (lua_type(L, 2) == LUA_TTABLE)
+    n = sr_check_list(L, 2, size, "layer_norm", "normalized_shape");
+  else
+    size[0] = sr_check_integer(L, 2, "layer_norm", "normalized_shape");
   sr_tensor *weight = sr_optional_tensor(L, 3, "layer_norm", "weight");
   sr_tensor *bias = sr_optional_tensor(L, 4, "layer_norm", "bias");
   double eps = sr_optional_number(L, 5, 1e-5, "layer_norm", "eps");
@@ -149,8 +153,8 @@ static int layer_norm(lua_State *L) {
 }
 
 static int batch_norm(lua_State *L) {
-  static const char *const names[] = {"input", "running_mean", "running_var", "weight", "bias",
-                                      "training", "momentum", "eps", NULL};
+  static const char *const names[] = {"input",    "running_mean", "running_var", "weight", "bias",
+                                      "training", "momentum",     "eps",         NULL};
   sr_arguments(L, "batch_norm", names);
   sr_tensor *x = sr_check_tensor(L, 1, "batch_norm", "input");
   sr_tensor *mean = sr_optional_tensor(L, 2, "batch_norm", "running_mean");
@@ -165,14 +169,15 @@ static int batch_norm(lua_State *L) {
   return sr_filled(L, 1);
 }
 
-/* ---- recurrence ---------------------------------------------------------------------------------- */
+/* ---- recurrence
+ * ---------------------------------------------------------------------------------- */
 
 static sr_recurrent_mode check_mode(lua_State *L, int i) {
   static const char *const modes[] = {
 #define X(name, gates, states) #name,
       SR_RECURRENT_LIST(X)
 #undef X
-      NULL};
+          NULL};
   const char *name = sr_check_string(L, i, "recurrent", "mode");
   for (int k = 0; modes[k]; k++)
     if (!strcmp(modes[k], name)) return (sr_recurrent_mode)k;
@@ -234,7 +239,8 @@ static int recurrent(lua_State *L) {
   return *cn ? 3 : 2;
 }
 
-/* ---- optimizer steps ----------------------------------------------------------------------------------- */
+/* ---- optimizer steps
+ * ----------------------------------------------------------------------------------- */
 
 /* sgd_step(p, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first) */
 static int sgd_step(lua_State *L) {

@@ -33,12 +33,13 @@ static void read_call(lua_State *L, call *c) {
   const sr_pointwise_info *info = sr_pointwise_get(c->op);
   int arity = info->arity;
   if (info->parameters || lua_gettop(L) != arity) {
-    const char *names[5] = {arity > 1 ? "input" : "input", "other"};
-    for (int k = 0; k < info->parameters; k++)
-      names[arity + k] = parameter_name(info->name, k);
+    const char *names[5] = {"input", "other"};
+    for (int k = 0; k < info->parameters; k++) names[arity + k] = parameter_name(info->name, k);
     names[arity + info->parameters] = NULL;
     sr_arguments(L, info->name, names);
   }
+  if (info->parameters && !strcmp(info->name, "clamp") && lua_isnil(L, 2) && lua_isnil(L, 3))
+    sr_error(L, "clamp: at least one of 'min' and 'max' is needed");
   c->x[0] = sr_check_operand(L, 1, info->name, "input");
   if (arity > 1) c->x[1] = sr_check_operand(L, 2, info->name, "other");
   for (int k = 0; k < info->parameters; k++)

@@ -23,7 +23,8 @@ sr_generator *sr_optional_generator(lua_State *L, int i, const char *function) {
   if (lua_isnoneornil(L, i)) return NULL;
   sr_generator *g = to_generator(L, i);
   if (!g)
-    sr_error(L, "%s: argument 'generator' must be a Generator, got %s", function, luaL_typename(L, i));
+    sr_error(L, "%s: argument 'generator' must be a Generator, got %s", function,
+             luaL_typename(L, i));
   return g;
 }
 
@@ -85,7 +86,9 @@ static void set_state(lua_State *L, sr_generator *g, int i, const char *function
   sr_raise(L, sr_generator_restore(g, (const uint8_t *)state, size));
 }
 
-static int generator_get_state(lua_State *L) { return push_state(L, check_generator(L, "get_state")); }
+static int generator_get_state(lua_State *L) {
+  return push_state(L, check_generator(L, "get_state"));
+}
 
 static int generator_set_state(lua_State *L) {
   set_state(L, check_generator(L, "set_state"), 2, "set_state");
@@ -99,7 +102,8 @@ static int generator_tostring(lua_State *L) {
   return 1;
 }
 
-/* ---- the default generator ---------------------------------------------------------------------- */
+/* ---- the default generator ----------------------------------------------------------------------
+ */
 
 static int manual_seed(lua_State *L) {
   sr_generator_seed(NULL, check_seed(L, 1, "manual_seed"));
@@ -125,7 +129,8 @@ static int random_int64(lua_State *L) {
   return 1;
 }
 
-/* ---- fills ------------------------------------------------------------------------------------------ */
+/* ---- fills
+ * ------------------------------------------------------------------------------------------ */
 
 static const char *const uniform_names[] = {"input", "from", "to", "generator", NULL};
 
@@ -199,12 +204,10 @@ static const sr_binding functions[] = {
 };
 
 void sr_bind_random(lua_State *L) {
-  static const luaL_Reg methods[] = {{"manual_seed", generator_manual_seed},
-                                     {"initial_seed", generator_initial_seed},
-                                     {"random64", generator_random64},
-                                     {"get_state", generator_get_state},
-                                     {"set_state", generator_set_state},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"manual_seed", generator_manual_seed}, {"initial_seed", generator_initial_seed},
+      {"random64", generator_random64},       {"get_state", generator_get_state},
+      {"set_state", generator_set_state},     {NULL, NULL}};
   sr_register(L, functions);
   lua_newtable(L);
   luaL_newlib(L, methods);

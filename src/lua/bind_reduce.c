@@ -20,10 +20,9 @@ static const struct {
   const char *name;
   sr_status (*run)(sr_tensor *x, const sr_dims *dims, sr_tensor **out);
 } simple[] = {
-    {"sum", sr_sum},       {"mean", sr_mean},     {"prod", sr_prod},
-    {"logsumexp", sr_logsumexp}, {"amax", sr_amax}, {"amin", sr_amin},
-    {"any", sr_any},       {"all", sr_all},       {"argmax", sr_argmax},
-    {"argmin", sr_argmin},
+    {"sum", sr_sum},       {"mean", sr_mean},     {"prod", sr_prod}, {"logsumexp", sr_logsumexp},
+    {"amax", sr_amax},     {"amin", sr_amin},     {"any", sr_any},   {"all", sr_all},
+    {"argmax", sr_argmax}, {"argmin", sr_argmin},
 };
 
 static int reduce(lua_State *L) {
@@ -51,7 +50,8 @@ static int extreme(lua_State *L, const char *name, const char *pair,
     sr_raise(L, all(x, &dims, values));
     return sr_filled(L, 1);
   }
-  if (dims.n != 1) sr_error(L, "%s: one dimension is expected, got %d (amax takes several)", name, dims.n);
+  if (dims.n != 1)
+    sr_error(L, "%s: one dimension is expected, got %d (amax takes several)", name, dims.n);
   sr_tensor **indices = sr_push_tensor(L);
   sr_raise(L, along(x, dims.dim[0], dims.keepdim, values, indices));
   return sr_filled(L, 2);
@@ -66,8 +66,10 @@ static int norm(lua_State *L) {
   sr_arguments(L, "norm", names);
   sr_tensor *x = sr_check_tensor(L, 1, "norm", "input");
   double p = 2;
-  if (lua_type(L, 2) == LUA_TSTRING && !strcmp(lua_tostring(L, 2), "fro")) p = 2;
-  else p = sr_optional_number(L, 2, 2, "norm", "p");
+  if (lua_type(L, 2) == LUA_TSTRING && !strcmp(lua_tostring(L, 2), "fro"))
+    p = 2;
+  else
+    p = sr_optional_number(L, 2, 2, "norm", "p");
   sr_dims dims;
   sr_check_dims(L, 3, &dims, "norm", "dim");
   dims.keepdim = sr_optional_boolean(L, 4, false, "norm", "keepdim");
@@ -140,10 +142,11 @@ static int topk(lua_State *L) {
 }
 
 static const sr_binding functions[] = {
-    {"max", max, true},       {"min", min, true},   {"norm", norm, true},
-    {"var", var, true},       {"std", std, true},   {"cumsum", cumsum, true},
-    {"sort", sort, true},     {"argsort", argsort, true}, {"topk", topk, true},
-    {0},
+    {"max", max, true},   {"min", min, true},
+    {"norm", norm, true}, {"var", var, true},
+    {"std", std, true},   {"cumsum", cumsum, true},
+    {"sort", sort, true}, {"argsort", argsort, true},
+    {"topk", topk, true}, {0},
 };
 
 void sr_bind_reduce(lua_State *L) {

@@ -148,7 +148,8 @@ static int diagonal(lua_State *L) {
   return sr_filled(L, 1);
 }
 
-/* ---- joins ------------------------------------------------------------------------------------ */
+/* ---- joins ------------------------------------------------------------------------------------
+ */
 
 static const char *const join_names[] = {"tensors", "dim", NULL};
 
@@ -196,7 +197,8 @@ static int64_t listed_piece(const int64_t *state, int64_t k) { return state[k]; 
 static int64_t size_of(lua_State *L, const sr_tensor *x, int *dim, const char *function) {
   int n = sr_tensor_ndim(x), d = *dim < 0 ? *dim + n : *dim;
   if (d < 0 || d >= n)
-    sr_error(L, "%s: dimension %d of a %d-dimensional tensor", function, *dim < 0 ? *dim : *dim + 1, n);
+    sr_error(L, "%s: dimension %d of a %d-dimensional tensor", function, *dim < 0 ? *dim : *dim + 1,
+             n);
   *dim = d;
   return sr_tensor_sizes(x)[d];
 }
@@ -291,7 +293,8 @@ static int roll(lua_State *L) {
   return sr_filled(L, 1);
 }
 
-/* ---- copies and conversions ---------------------------------------------------------------------- */
+/* ---- copies and conversions
+ * ---------------------------------------------------------------------- */
 
 static int clone(lua_State *L) {
   sr_tensor *x = sr_check_tensor(L, 1, "clone", "input");

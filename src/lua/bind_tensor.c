@@ -23,9 +23,9 @@ sr_tensor **sr_push_tensor(lua_State *L) {
 }
 
 /* Lua sees 40 bytes a tensor, whatever it holds. So that memory stays flat, the bytes
- * behind new tensors are charged to the collector, scaled so that it completes a cycle when what was
- * allocated since the last is about as much as is alive: a large model does not make it run on every small
- * tensor, and garbage never exceeds what is in use by much. */
+ * behind new tensors are charged to the collector, scaled so that it completes a cycle when what
+ * was allocated since the last is about as much as is alive: a large model does not make it run on
+ * every small tensor, and garbage never exceeds what is in use by much. */
 static int64_t uncharged;
 enum { CHARGE_BYTES = 1 << 18, HEADER_BYTES = 256 };
 
@@ -165,17 +165,33 @@ static const struct {
   const char *name;
   int (*get)(lua_State *L, sr_tensor *t);
 } attributes[] = {
-    {"shape", get_shape},         {"dtype", get_dtype},
-    {"device", get_device},       {"ndim", get_ndim},
-    {"grad", get_grad},           {"requires_grad", get_requires_grad},
-    {"is_leaf", get_is_leaf},     {"grad_fn", get_grad_fn},
-    {"is_parameter", get_is_parameter}, {"T", get_T},
+    {"shape", get_shape},
+    {"dtype", get_dtype},
+    {"device", get_device},
+    {"ndim", get_ndim},
+    {"grad", get_grad},
+    {"requires_grad", get_requires_grad},
+    {"is_leaf", get_is_leaf},
+    {"grad_fn", get_grad_fn},
+    {"is_parameter", get_is_parameter},
+    {"T", get_T},
     {"_version", get_version},
 };
 
+/* Upvalues as in tensor_index, whose tables have the known names. */
 static void refuse_field(lua_State *L, const char *name) {
-  const char *known[sizeof attributes / sizeof *attributes + 1] = {0};
-  for (size_t k = 0; k < sizeof attributes / sizeof *attributes; k++) known[k] = attributes[k].name;
+  enum { MOST = 512 };
+  const char *known[MOST + 1];
+  int n = 0;
+  for (int table = 1; table <= 2; table++) {
+    lua_pushnil(L);
+    while (n < MOST && lua_next(L, lua_upvalueindex(table))) {
+      lua_pop(L, 1);
+      known[n++] = lua_tostring(L, -1); /* the table keeps it */
+    }
+    lua_settop(L, 2);
+  }
+  known[n] = NULL;
   const char *closest = sr_closest(name, known);
   if (closest)
     sr_error(L, "a tensor has no attribute or method '%s', did you mean '%s'?", name, closest);
@@ -201,7 +217,8 @@ static int tensor_newindex(lua_State *L) {
   if (!strcmp(name, "grad"))
     sr_raise(L, sr_set_grad(t, sr_optional_tensor(L, 3, "grad", "value")));
   else if (!strcmp(name, "requires_grad"))
-    sr_raise(L, sr_set_requires_grad(t, sr_optional_boolean(L, 3, false, "requires_grad", "value")));
+    sr_raise(L,
+             sr_set_requires_grad(t, sr_optional_boolean(L, 3, false, "requires_grad", "value")));
   else if (!strcmp(name, "is_parameter"))
     ((sr_lua_tensor *)lua_touserdata(L, 1))->is_parameter = lua_toboolean(L, 3);
   else
@@ -209,12 +226,16 @@ static int tensor_newindex(lua_State *L) {
   return 0;
 }
 
-/* ---- values --------------------------------------------------------------------------------------- */
+/* ---- values
+ * --------------------------------------------------------------------------------------- */
 
 static int push_scalar(lua_State *L, const sr_tensor *t, sr_scalar value) {
-  if (sr_tensor_dtype(t) == SR_bool) lua_pushboolean(L, value.integer != 0);
-  else if (value.is_integer) lua_pushinteger(L, value.integer);
-  else lua_pushnumber(L, value.number);
+  if (sr_tensor_dtype(t) == SR_bool)
+    lua_pushboolean(L, value.integer != 0);
+  else if (value.is_integer)
+    lua_pushinteger(L, value.integer);
+  else
+    lua_pushnumber(L, value.number);
   return 1;
 }
 
@@ -304,7 +325,8 @@ static int tensor_size(lua_State *L) {
   if (lua_isnoneornil(L, 2)) return get_shape(L, t);
   int d = sr_check_dim(L, 2, "size", "dim"), n = sr_tensor_ndim(t);
   if (d >= n || d < -n)
-    sr_error(L, "size: dimension %lld of a %d-dimensional tensor", (long long)lua_tointeger(L, 2), n);
+    sr_error(L, "size: dimension %lld of a %d-dimensional tensor", (long long)lua_tointeger(L, 2),
+             n);
   lua_pushinteger(L, sr_tensor_sizes(t)[d < 0 ? d + n : d]);
   return 1;
 }
@@ -359,7 +381,8 @@ static int tensor_rows(lua_State *L) {
   return 3;
 }
 
-/* ---- operators ------------------------------------------------------------------------------------------ */
+/* ---- operators
+ * ------------------------------------------------------------------------------------------ */
 
 /* Upvalues: the operation, its name. */
 static int operator_binary(lua_State *L) {
@@ -379,7 +402,8 @@ static int operator_order(lua_State *L) {
       sr_error(L, "%s: Lua can compare single values only: use a:lt(b), a:le(b), a:gt(b), a:ge(b)",
                symbol);
   }
-  double a = sr_check_scalar(L, 1, symbol, "a").number, b = sr_check_scalar(L, 2, symbol, "b").number;
+  double a = sr_check_scalar(L, 1, symbol, "a").number,
+         b = sr_check_scalar(L, 2, symbol, "b").number;
   lua_pushboolean(L, lua_toboolean(L, lua_upvalueindex(1)) ? a <= b : a < b);
   return 1;
 }
@@ -398,7 +422,8 @@ static void set_order(lua_State *L, const char *event, const char *symbol, bool 
   lua_setfield(L, -2, event);
 }
 
-/* ---- set-up ---------------------------------------------------------------------------------------------- */
+/* ---- set-up
+ * ---------------------------------------------------------------------------------------------- */
 
 static const sr_binding functions[] = {
     {"item", tensor_item, true},
@@ -442,9 +467,12 @@ void sr_bind_tensor(lua_State *L) {
   push_attributes(L);
   lua_pushcclosure(L, tensor_index, 2);
   lua_setfield(L, -2, "__index");
-  static const luaL_Reg events[] = {{"__newindex", tensor_newindex}, {"__gc", tensor_gc},
-                                    {"__close", tensor_gc},          {"__tostring", tensor_tostring},
-                                    {"__concat", tensor_concat},     {"__len", tensor_len},
+  static const luaL_Reg events[] = {{"__newindex", tensor_newindex},
+                                    {"__gc", tensor_gc},
+                                    {"__close", tensor_gc},
+                                    {"__tostring", tensor_tostring},
+                                    {"__concat", tensor_concat},
+                                    {"__len", tensor_len},
                                     {NULL, NULL}};
   luaL_setfuncs(L, events, 0);
   set_operator(L, "__add", "add");

@@ -41,19 +41,24 @@ void sr_push_shared(lua_State *L, sr_tensor *t);
 
 /* If status is not SR_OK, raise sr_message() at the user's line. */
 void sr_raise(lua_State *L, sr_status status);
+/* The same, with "function: " before a message that does not begin with it. */
+void sr_raise_in(lua_State *L, sr_status status, const char *function);
 /* Raise a message at the user's line: the innermost Lua function that is not of the library. */
 int sr_error(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
-/* Bring the arguments into the order of `names` (NULL-terminated): position k + 1 then holds argument
- * k or nil. Arguments may come by position or, in a last table with string keys, by name;
+/* Bring the arguments into the order of `names` (NULL-terminated): position k + 1 then holds
+ * argument k or nil. Arguments may come by position or, in a last table with string keys, by name;
  * unknown names are refused with the closest known one. Too many arguments: an error.
  *   x:sum(2, true)   x:sum(2, {keepdim = true})   x:sum{dim = 2, keepdim = true}  */
 void sr_arguments(lua_State *L, const char *function, const char *const *names);
 
 /* Closest name for a message, or NULL if none is near. */
 const char *sr_closest(const char *word, const char *const *names);
+/* A key of the table at i that is no position of its list, as text (it stays on the stack
+ * with what else was pushed: for a message); NULL if there is none. */
+const char *sr_stray_key(lua_State *L, int i);
 
 int64_t sr_check_integer(lua_State *L, int i, const char *function, const char *argument);
 int64_t sr_optional_integer(lua_State *L, int i, int64_t otherwise, const char *function,
@@ -74,7 +79,10 @@ int sr_check_dim(lua_State *L, int i, const char *function, const char *argument
 int sr_optional_dim(lua_State *L, int i, int otherwise, const char *function, const char *argument);
 /* nil (all), a dimension or a list of them. */
 void sr_check_dims(lua_State *L, int i, sr_dims *dims, const char *function, const char *argument);
-/* Integers (sizes) from a list table at i, or from the positions i .. top. Returns how many. */
+/* Integers from a list table at i. Returns how many. */
+int sr_check_list(lua_State *L, int i, int64_t list[SR_MAX_DIMS], const char *function,
+                  const char *argument);
+/* Sizes, the last arguments: a list table at i, or the positions i .. top. */
 int sr_check_sizes(lua_State *L, int i, int64_t sizes[SR_MAX_DIMS], const char *function,
                    const char *argument);
 sr_dtype sr_optional_dtype(lua_State *L, int i, sr_dtype otherwise, const char *function);
@@ -88,7 +96,8 @@ sr_generator *sr_optional_generator(lua_State *L, int i, const char *function);
 sr_tensor **sr_check_tensors(lua_State *L, int i, int *n, const char *function,
                              const char *argument);
 
-/* ---- the parts of saros.core ------------------------------------------------------------------- */
+/* ---- the parts of saros.core -------------------------------------------------------------------
+ */
 
 /* Each adds its functions to the table `core` at the top of the stack; those that are
  * methods too go into the table `methods` just below it. Both stay. */

@@ -32,6 +32,14 @@ void sr_raise(lua_State *L, sr_status status) {
   if (status) raise(L, sr_message());
 }
 
+void sr_raise_in(lua_State *L, sr_status status, const char *function) {
+  if (!status) return;
+  size_t n = strlen(function);
+  const char *message = sr_message();
+  if (!strncmp(message, function, n)) raise(L, message);
+  sr_error(L, "%s: %s", function, message);
+}
+
 int sr_error(lua_State *L, const char *format, ...) {
   char text[1024];
   va_list arguments;

@@ -44,9 +44,12 @@ static sr_dtype promoted(int n, const sr_operand *x) {
 static sr_dtype compute_dtype(sr_pointwise_kind kind, sr_dtype dtype) {
   switch (kind) {
     case SR_FLOAT:
-    case SR_LOSS: return sr_dtype_is_floating(dtype) ? dtype : SR_float32;
-    case SR_LOGIC: return SR_bool;
-    default: return dtype == SR_bool ? SR_int64 : dtype;
+    case SR_LOSS:
+      return sr_dtype_is_floating(dtype) ? dtype : SR_float32;
+    case SR_LOGIC:
+      return SR_bool;
+    default:
+      return dtype == SR_bool ? SR_int64 : dtype;
   }
 }
 
@@ -125,7 +128,8 @@ static sr_status run_kernel(const operands *o, const double *parameters, sr_tens
   if (!sr__loop(&loop, o->ndim, o->sizes, n, operand)) return SR_OK;
   loop.number[1] = o->number[0];
   loop.number[2] = o->number[1];
-  return o->backend->map(o->record->forward, o->dtype, &loop, parameters);
+  sr_status status = o->backend->map(o->record->forward, o->dtype, &loop, parameters);
+  return status ? sr__fail_in(status, o->record->info.name) : SR_OK;
 }
 
 /* ---- gradient -------------------------------------------------------------------------------- */
@@ -228,7 +232,8 @@ static sr_status record(const operands *o, const sr_operand *x, const double *pa
                     out);
 }
 
-/* ---- public ------------------------------------------------------------------------------------- */
+/* ---- public -------------------------------------------------------------------------------------
+ */
 
 sr_status sr_pointwise(sr_pointwise_op op, const sr_operand *x, const double *parameters,
                        sr_tensor **out) {
@@ -250,7 +255,8 @@ done:
   return status;
 }
 
-/* ---- in place -------------------------------------------------------------------------------------- */
+/* ---- in place
+ * -------------------------------------------------------------------------------------- */
 
 static bool overlaps_itself(const sr_tensor *t) {
   for (int d = 0; d < t->ndim; d++)
@@ -260,13 +266,14 @@ static bool overlaps_itself(const sr_tensor *t) {
 
 static sr_status check_target(const char *name, const sr_tensor *x, const operands *o) {
   if (overlaps_itself(x))
-    return sr__fail(SR_STATE, "%s_: an expanded tensor repeats its elements in memory: clone it first",
-                    name);
+    return sr__fail(SR_STATE,
+                    "%s_: an expanded tensor repeats its elements in memory: clone it first", name);
   bool fits = o->ndim == x->ndim;
   for (int d = 0; fits && d < x->ndim; d++) fits = o->sizes[d] == x->sizes[d];
   if (!fits)
-    return sr__fail(SR_SHAPE, "%s_: the result has shape %s, which does not fit the tensor's %s", name,
-                    sr__shape_text(o->ndim, o->sizes, (char[SR_SHAPE_TEXT]){0}), SR_SHAPE_OF(x));
+    return sr__fail(SR_SHAPE, "%s_: the result has shape %s, which does not fit the tensor's %s",
+                    name, sr__shape_text(o->ndim, o->sizes, (char[SR_SHAPE_TEXT]){0}),
+                    SR_SHAPE_OF(x));
   if (o->dtype != (sr_dtype)x->dtype)
     return sr__fail(SR_DTYPE, "%s_: a %s result does not fit a tensor of %s", name,
                     sr_dtype_name(o->dtype), SR_DTYPE_OF(x));
@@ -319,12 +326,14 @@ sr_status sr_pointwise_(sr_pointwise_op op, const sr_operand *x, const double *p
   return status;
 }
 
-/* ---- by name ------------------------------------------------------------------------------------------ */
+/* ---- by name
+ * ------------------------------------------------------------------------------------------ */
 
 static sr_status find(const char *name, int arity, sr_pointwise_op *op) {
   *op = sr_pointwise_find(name);
   if (*op < 0 || sr_pointwise_get(*op)->arity != arity)
-    return sr__fail(SR_ARGUMENT, "there is no pointwise operation '%s' of %d arguments", name, arity);
+    return sr__fail(SR_ARGUMENT, "there is no pointwise operation '%s' of %d arguments", name,
+                    arity);
   return SR_OK;
 }
 

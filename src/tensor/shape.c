@@ -21,7 +21,8 @@ sr_status sr__element_count(int ndim, const int64_t *sizes, int64_t *out) {
   int64_t count = 1, numel = 1;
   for (int d = 0; d < ndim; d++) {
     if (sizes[d] < 0)
-      return sr__fail(SR_SHAPE, "size %lld of dimension %d is negative", (long long)sizes[d], d + 1);
+      return sr__fail(SR_SHAPE, "size %lld of dimension %d is negative", (long long)sizes[d],
+                      d + 1);
     if (!sr__multiply(&count, sizes[d] ? sizes[d] : 1) || count > SR_MAX_ELEMENTS)
       return sr__fail(SR_SHAPE, "shape %s is too large: a tensor has at most 2^48 elements",
                       sr__shape_text(ndim, sizes, (char[SR_SHAPE_TEXT]){0}));
@@ -69,10 +70,9 @@ sr_status sr__broadcast(const char *name, const sr_tensor *a, const sr_tensor *b
     int64_t size_a = d < a->ndim ? a->sizes[a->ndim - 1 - d] : 1;
     int64_t size_b = d < b->ndim ? b->sizes[b->ndim - 1 - d] : 1;
     if (size_a != size_b && size_a != 1 && size_b != 1)
-      return sr__fail(SR_SHAPE,
-                      "%s: shapes %s and %s do not broadcast: %lld against %lld in dimension -%d",
-                      name, SR_SHAPE_OF(a), SR_SHAPE_OF(b), (long long)size_a, (long long)size_b,
-                      d + 1);
+      return sr__fail(
+          SR_SHAPE, "%s: shapes %s and %s do not broadcast: %lld against %lld in dimension -%d",
+          name, SR_SHAPE_OF(a), SR_SHAPE_OF(b), (long long)size_a, (long long)size_b, d + 1);
     sizes[n - 1 - d] = size_a == 1 ? size_b : size_a;
   }
   *ndim = n;

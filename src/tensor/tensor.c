@@ -193,8 +193,8 @@ static sr_status from_host(sr_tensor *host, sr_device device, sr_tensor **out) {
     *out = host;
     return SR_OK;
   }
-  sr_status status = sr_tensor_from((sr_dtype)host->dtype, host->ndim, host->sizes, sr__data(host),
-                                    device, out);
+  sr_status status =
+      sr_tensor_from((sr_dtype)host->dtype, host->ndim, host->sizes, sr__data(host), device, out);
   sr_tensor_release(host);
   return status;
 }
@@ -290,7 +290,8 @@ void *sr_tensor_data(const sr_tensor *t) {
 }
 void sr_tensor_touch(sr_tensor *t) { sr__changed(t); }
 
-/* ---- raw copies ---------------------------------------------------------------------------------- */
+/* ---- raw copies
+ * ---------------------------------------------------------------------------------- */
 
 sr_status sr__fill(sr_tensor *t, sr_scalar value) {
   sr_loop loop;
@@ -379,7 +380,8 @@ sr_status sr__copied(const sr_tensor *t, sr_tensor **out) {
   return copy_as(t, (sr_dtype)t->dtype, out);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------- */
+/* ---- reading
+ * ----------------------------------------------------------------------------------------- */
 
 sr_status sr_tensor_read(const sr_tensor *t, void *values) {
   sr_tensor *dense;
@@ -392,10 +394,14 @@ sr_status sr_tensor_read(const sr_tensor *t, void *values) {
 
 sr_scalar sr__scalar_at(sr_dtype dtype, const void *value) {
   switch (dtype) {
-    case SR_float32: return sr_number(*(const float *)value);
-    case SR_float64: return sr_number(*(const double *)value);
-    case SR_int64: return sr_integer(*(const int64_t *)value);
-    default: return sr_integer(*(const uint8_t *)value);
+    case SR_float32:
+      return sr_number(*(const float *)value);
+    case SR_float64:
+      return sr_number(*(const double *)value);
+    case SR_int64:
+      return sr_integer(*(const int64_t *)value);
+    default:
+      return sr_integer(*(const uint8_t *)value);
   }
 }
 

@@ -233,7 +233,6 @@ TestSystem = wrong.tests {
   {"cuda_arguments", function() saros.cuda.is_available(1) end, "is_available", "1"},
   {"terminal_stream", function() saros.is_terminal("screen") end, "is_terminal", "screen"},
   {"memory_fail_negative", function() saros.memory_fail_at(-1) end, "memory_fail_at", "-1"},
-  {"out_of_memory", function() saros.zeros(1 << 44) end, "memory"},
   {"next_allocation_fails", function()
     saros.memory_fail_at(1, true)
     local _ <close> = setmetatable({}, {__close = function() saros.memory_fail_at(0) end})

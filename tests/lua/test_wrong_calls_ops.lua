@@ -237,7 +237,6 @@ TestAutograd = wrong.tests {
   {"grad_set_number", function() leaf.grad = 1 end, "grad", "1"},
   {"grad_set_dtype", function() leaf.grad = double[{{}, {1, 2}}] end, "grad", "float64"},
   {"detach_of_nothing", function() saros.detach() end, "detach", "nil"},
-  {"detach_view_in_place", function() (leaf * 2)[1]:detach_() end, "detach_", "view"},
   {"retain_grad_without", function() number:retain_grad() end, "retain_grad"},
   {"grad_no_inputs", function() saros.grad(leaf:sum()) end, "grad", "inputs", "nil"},
   {"grad_unused", function()

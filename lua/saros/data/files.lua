@@ -60,6 +60,8 @@ function files.list_files(folder, pattern)
   if pattern ~= nil and type(pattern) ~= "string" then
     fail("%s: a pattern expected, got %s", where, show(pattern))
   end
+  local well_formed, complaint = pcall(string.find, "", pattern or "")
+  if not well_formed then fail("%s: pattern '%s': %s", where, pattern, complaint) end
   local names, message = core.list_directory(folder)
   if not names then fail("%s: %s", where, message) end
   local list = {}

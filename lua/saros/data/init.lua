@@ -16,17 +16,24 @@ local data = {
   path = files.path,
 }
 
---- 0-based labels or ids, as files for other programs have them, counted from 1.
----@param t saros.Tensor|integer|integer[] a tensor, a number or a list
----@return saros.Tensor|integer|integer[] the same plus 1
-function data.from0(t)
+local deepest = 100
+
+local function from0(t, depth)
   if type(t) == "number" or core.is_tensor(t) then return t + 1 end
   if type(t) ~= "table" then
     options.fail("data.from0: a tensor, a number or a list expected, got %s", options.show(t))
   end
+  if depth > deepest then
+    options.fail("data.from0: lists nested deeper than %d, or a list that contains itself", deepest)
+  end
   local list = {}
-  for i, value in ipairs(t) do list[i] = data.from0(value) end
+  for i, value in ipairs(t) do list[i] = from0(value, depth + 1) end
   return list
 end
+
+--- 0-based labels or ids, as files for other programs have them, counted from 1.
+---@param t saros.Tensor|integer|integer[] a tensor, a number or a list
+---@return saros.Tensor|integer|integer[] the same plus 1
+function data.from0(t) return from0(t, 1) end
 
 return data

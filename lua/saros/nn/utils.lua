@@ -110,17 +110,24 @@ function utils.vector_to_parameters(vector, parameters)
   end
 end
 
---- The same values without their history: a tensor, or a table of any depth, as the state
---- of a recurrent layer between two pieces of a long sequence.
+local deepest = 100
+
+local function detach(state, depth)
+  if core.is_tensor(state) then return state:detach() end
+  if type(state) ~= "table" then return state end
+  if depth > deepest then
+    fail("nn.detach: tables nested deeper than %d, or a table that contains itself", deepest)
+  end
+  local copy = {}
+  for key, value in pairs(state) do copy[key] = detach(value, depth + 1) end
+  return setmetatable(copy, getmetatable(state))
+end
+
+--- The same values without their history: a tensor, or a table of tensors and tables, as the
+--- state of a recurrent layer between two pieces of a long sequence.
 ---@generic T
 ---@param state T
 ---@return T
-function utils.detach(state)
-  if core.is_tensor(state) then return state:detach() end
-  if type(state) ~= "table" then return state end
-  local copy = {}
-  for key, value in pairs(state) do copy[key] = utils.detach(value) end
-  return setmetatable(copy, getmetatable(state))
-end
+function utils.detach(state) return detach(state, 1) end
 
 return utils

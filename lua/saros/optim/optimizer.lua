@@ -4,10 +4,13 @@
 --
 --   local SGD = Optimizer:extend("SGD", {{"lr", "number", 1e-3}, ...})
 --   function SGD:check(group) ... end                  -- refuse bad values
+--   function SGD:prepare(parameter, state, group) ... end
 --   function SGD:update(parameter, grad, state, group) ... end
 --
 -- `state` is a table for each parameter, empty at first; tensors, numbers and
--- booleans in it are what state_dict keeps.
+-- booleans in it are what state_dict keeps. prepare makes what it needs: it is called
+-- for all parameters before the first update, so that a step that runs out of memory
+-- has changed nothing.
 
 local core = require "saros.core"
 local class = require "saros.class"
@@ -77,6 +80,12 @@ end
 ---@param group table
 function Optimizer:check(group) end
 
+--- Make what an update keeps in `state`; classes that keep something write their own.
+---@param parameter saros.Tensor
+---@param state table
+---@param group saros.optim.Group
+function Optimizer:prepare(parameter, state, group) end
+
 --- Change one parameter; each class writes its own.
 function Optimizer:update()
   fail("%s: update is not defined: write function %s:update(parameter, grad, state, group)",
@@ -117,6 +126,28 @@ end
 
 -- ---- steps ------------------------------------------------------------------------
 
+-- call(self, parameter, grad, state, group) for all parameters that have a gradient.
+local function each_gradient(self, call)
+  local states = self.state
+  for _, group in ipairs(self.param_groups) do
+    for _, p in ipairs(group.params) do
+      local grad = p.grad
+      if grad then
+        local state = states[p]
+        if not state then
+          state = {}
+          states[p] = state
+        end
+        call(self, p, grad, state, group)
+      end
+    end
+  end
+end
+
+local function prepare(self, p, _, state, group) self:prepare(p, state, group) end
+
+local function update(self, p, grad, state, group) self:update(p, grad, state, group) end
+
 --- Update all parameters that have a gradient.
 ---@param closure? fun(): any computes the loss and calls backward; its result is returned
 ---@return any
@@ -128,20 +159,8 @@ function Optimizer:step(closure)
     end
     result = core.enable_grad(closure)
   end
-  local states = self.state
-  for _, group in ipairs(self.param_groups) do
-    for _, p in ipairs(group.params) do
-      local grad = p.grad
-      if grad then
-        local state = states[p]
-        if not state then
-          state = {}
-          states[p] = state
-        end
-        self:update(p, grad, state, group)
-      end
-    end
-  end
+  each_gradient(self, prepare)
+  each_gradient(self, update)
   return result
 end
 
@@ -197,6 +216,9 @@ local function check_dict(self, dict)
   end
   for i, group in ipairs(dict.param_groups) do
     local here = self.param_groups[i]
+    if type(group) ~= "table" then
+      fail("%s: a parameter group is a table, got %s", where, show(group))
+    end
     if type(group.params) ~= "table" or #group.params ~= #here.params then
       fail("%s: loaded state dict contains a parameter group that doesn't match the size of "
         .. "optimizer's group %d: %d parameters, here %d", where, i,
@@ -205,8 +227,25 @@ local function check_dict(self, dict)
   end
 end
 
+-- The options of a saved group, those that it lacks from the group here.
+local function complete_group(self, here, loaded)
+  local known = {params = here.params}
+  for _, field in ipairs(self.fields) do known[field[1]] = loaded[field[1]] end
+  local group = self._read_group(known)
+  for _, field in ipairs(self.fields) do
+    local name = field[1]
+    if group[name] == nil then group[name] = here[name] end
+  end
+  self:check(group)
+  return group
+end
+
 -- A copy of a parameter's state, tensors of its shape in its dtype and on its device.
-local function copy_state(p, state)
+local function copy_state(self, p, state)
+  if type(state) ~= "table" then
+    fail("%s.load_state_dict: the state of a parameter is a table, got %s", self.__name,
+      show(state))
+  end
   local copy = {}
   for name, value in pairs(state) do
     if is_tensor(value) then
@@ -225,16 +264,10 @@ function Optimizer:load_state_dict(dict)
   check_dict(self, dict)
   local groups, state = {}, {}
   for i, loaded in ipairs(dict.param_groups) do
-    local group = {params = self.param_groups[i].params}
-    for _, field in ipairs(self.fields) do
-      local name = field[1]
-      group[name] = loaded[name]
-      if group[name] == nil then group[name] = self.param_groups[i][name] end
-    end
-    self:check(group)
+    local group = complete_group(self, self.param_groups[i], loaded)
     for k, p in ipairs(group.params) do
       local saved = dict.state[loaded.params[k]]
-      if saved then state[p] = copy_state(p, saved) end
+      if saved ~= nil then state[p] = copy_state(self, p, saved) end
     end
     groups[i] = group
   end

@@ -35,16 +35,18 @@ function SGD:check(group)
   end
 end
 
+function SGD:prepare(p, state, group)
+  if group.momentum ~= 0 and not state.momentum_buffer then
+    state.momentum_buffer, state.first = core.zeros_like(p), true
+  end
+end
+
 -- g = grad + weight_decay p; buffer = momentum buffer + (1 - dampening) g, at first g;
 -- p = p - lr buffer, with nesterov p - lr (g + momentum buffer).
 function SGD:update(p, grad, state, group)
-  local buffer, first = state.momentum_buffer, false
-  if not buffer and group.momentum ~= 0 then
-    buffer, first = core.zeros_like(p), true
-    state.momentum_buffer = buffer
-  end
-  sgd_step(p, grad, buffer, group.lr, group.momentum, group.dampening, group.weight_decay,
-    group.nesterov, group.maximize, first)
+  sgd_step(p, grad, state.momentum_buffer, group.lr, group.momentum, group.dampening,
+    group.weight_decay, group.nesterov, group.maximize, state.first == true)
+  state.first = nil
 end
 
 return SGD

@@ -192,8 +192,8 @@ static method method_of(const problem *p) {
   double threads = work_of(p) * (double)p->batch / thread_work;
   if (threads > sr_num_threads()) threads = sr_num_threads();
   if (threads < 1) threads = 1;
-  if (p->batch > 1)
-    how.batch_threads = threads < (double)p->batch ? (int)threads : (int)p->batch;
+  if ((double)p->batch >= threads)
+    how.batch_threads = (int)threads;
   else
     how.threads = (int)threads;
   return how;
@@ -290,8 +290,7 @@ sr_status sr__cpu_gemm(const sr_gemm *g) {
   return do_batch(&p, &how);
 }
 
-/* ---- start ------------------------------------------------------------------------------------
- */
+/* ---- start -------------------------------------------------------------------------------- */
 
 enum { TEST_M = 64, TEST_N = 512, TEST_K = 128 };
 

@@ -11,8 +11,8 @@
 #include "backend/cpu/threads.h"
 
 enum {
-  BLOCK = 256,
-  TILE = 16,      /* TILE^2 is a block */
+  BLOCK = 512,    /* at least SHORT_ROW SR_LANES */
+  TILE = 16,      /* TILE^2 fits a block */
   LINE = 64,      /* bytes of a cache line */
   SHORT_ROW = 32, /* rows below this are joined in blocks */
   ELEMENT_BYTES = 8
@@ -196,7 +196,9 @@ typedef struct {
   int64_t step[SR_LOOP_OPERANDS][SR_MAX_DIMS];
   char *data[SR_LOOP_OPERANDS];
   bool constant[SR_LOOP_OPERANDS]; /* one element for the whole loop */
+  bool row[SR_LOOP_OPERANDS];      /* the same row again and again */
   bool dense[SR_LOOP_OPERANDS];    /* its elements lie in the order of the loop */
+  int64_t chunk;                   /* elements that go through blocks at a time */
 } run;
 
 /* Where dimension-by-dimension counting stands: `at` points to the present elements. */
@@ -281,32 +283,44 @@ static void pad_block(const run *r, int64_t n, int64_t padded, block *blocks) {
   for (int k = 1; k < r->job->operands; k++) {
     int bytes = r->job->bytes[k];
     char *end = blocks[k].bytes + n * bytes;
-    if (!r->constant[k]) sr__splat(padded - n, bytes, end, end - bytes);
+    sr__splat(padded - n, bytes, end, end - bytes);
   }
 }
 
 static void fill_constants(const run *r, block *blocks) {
-  for (int k = 0; k < r->job->operands; k++)
+  for (int k = 1; k < r->job->operands; k++)
     if (r->constant[k]) sr__splat(BLOCK, r->job->bytes[k], blocks[k].bytes, r->data[k]);
 }
 
-/* Elements first .. last - 1 of any loop, by blocks. Dense operands of full vectors are
- * used where they are. */
+/* The operands of one chunk that have to be packed, as a mask, and where the kernel finds all
+ * of them. Dense ones are used where they are if they fill vectors. */
+static unsigned choose_packed(const run *r, const place *p, bool full_vectors, block *blocks,
+                              char *at[]) {
+  unsigned packs = 0;
+  for (int k = 0; k < SR_LOOP_OPERANDS; k++) {
+    bool direct = r->dense[k] && full_vectors;
+    at[k] = direct ? p->at[k] : blocks[k].bytes;
+    if (!direct && !r->constant[k] && !r->row[k] && k < r->job->operands) packs |= 1u << k;
+  }
+  return packs;
+}
+
+/* Elements first .. last - 1 of any loop, by chunks. first is a multiple of the chunk, and
+ * where rows are short that is one of the row, so repeated rows are packed once. */
 static void run_blocks(void *context, int64_t first, int64_t last) {
   const run *r = context;
   block blocks[SR_LOOP_OPERANDS];
+  unsigned rows = 0;
   fill_constants(r, blocks);
-  for (int64_t i = first; i < last; i += BLOCK) {
-    int64_t n = last - i < BLOCK ? last - i : BLOCK;
+  for (int k = 1; k < r->job->operands; k++) rows |= (unsigned)r->row[k] << k;
+  int64_t most = last - first < r->chunk ? last - first : r->chunk;
+  if (rows) move_block(r, find_place(r, r->ndim, first), most, rows, false, blocks);
+  for (int64_t i = first; i < last; i += r->chunk) {
+    int64_t n = last - i < r->chunk ? last - i : r->chunk;
     int64_t padded = (n + SR_LANES - 1) & -(int64_t)SR_LANES;
     place p = find_place(r, r->ndim, i);
     char *at[SR_LOOP_OPERANDS];
-    unsigned packs = 0;
-    for (int k = 0; k < SR_LOOP_OPERANDS; k++) {
-      bool direct = r->dense[k] && n == padded;
-      at[k] = direct ? p.at[k] : blocks[k].bytes;
-      if (!direct && !r->constant[k] && k < r->job->operands) packs |= 1u << k;
-    }
+    unsigned packs = choose_packed(r, &p, n == padded, blocks, at);
     if (packs >> 1) move_block(r, p, n, packs, false, blocks);
     if (n < padded) pad_block(r, n, padded, blocks);
     call(r->job, padded, at);
@@ -383,22 +397,34 @@ static bool rows_are_dense(const run *r) {
   return true;
 }
 
+static void set_up_operand(run *r, const sr_loop *loop, const sr__loop_job *job, int k) {
+  bool present = k < job->operands, given = present && loop->data[k];
+  int inner = loop->ndim - 1;
+  int64_t dense_step = job->bytes[k];
+  r->data[k] = given ? loop->data[k] : present ? (char *)(uintptr_t)&job->number[k] : NULL;
+  r->row[k] = present && k > 0;
+  r->dense[k] = given;
+  for (int d = inner; d >= 0; d--) {
+    r->step[k][d] = given ? loop->stride[k][d] * job->bytes[k] : 0;
+    r->row[k] &= d == inner || r->step[k][d] == 0 || r->size[d] == 1;
+    r->dense[k] &= r->step[k][d] == dense_step || r->size[d] == 1;
+    dense_step *= r->size[d];
+  }
+  r->constant[k] = r->row[k] && (r->step[k][inner] == 0 || r->size[inner] == 1);
+  r->row[k] &= !r->constant[k] && r->size[inner] < SHORT_ROW;
+}
+
+/* Operands that the job does not have are NULL, with steps 0. */
 static void set_up(run *r, const sr_loop *loop, const sr__loop_job *job) {
   r->job = job;
   r->ndim = loop->ndim;
   for (int d = 0; d < loop->ndim; d++) r->size[d] = loop->size[d];
-  for (int k = 0; k < SR_LOOP_OPERANDS; k++) { /* absent operands: NULL, with steps 0 */
-    bool present = k < job->operands, given = present && loop->data[k];
-    r->data[k] = given ? loop->data[k] : present ? (char *)(uintptr_t)&job->number[k] : NULL;
-    r->constant[k] = present && k > 0;
-    r->dense[k] = given;
-    int64_t dense_step = job->bytes[k];
-    for (int d = loop->ndim - 1; d >= 0; d--) {
-      r->step[k][d] = given ? loop->stride[k][d] * job->bytes[k] : 0;
-      r->constant[k] &= r->step[k][d] == 0 || r->size[d] == 1;
-      r->dense[k] &= r->step[k][d] == dense_step || r->size[d] == 1;
-      dense_step *= r->size[d];
-    }
+  for (int k = 0; k < SR_LOOP_OPERANDS; k++) set_up_operand(r, loop, job, k);
+  int64_t row = r->size[r->ndim - 1];
+  r->chunk = BLOCK;
+  if (row < SHORT_ROW) { /* whole rows that fill vectors */
+    int64_t odd = row >> __builtin_ctzll((uint64_t)row | SR_LANES);
+    r->chunk = BLOCK / (odd * SR_LANES) * (odd * SR_LANES);
   }
 }
 
@@ -440,8 +466,8 @@ void sr__run_loop(const sr_loop *loop, const sr__loop_job *job) {
     sr__parallel(rows, 1 + SR_GRAIN / row, 1, run_rows, &r);
   } else if (has_transposed(&r)) {
     sr__parallel(tiles(&r, r.ndim - 2) * tiles(&r, r.ndim - 1) * (rows / r.size[r.ndim - 2]),
-                 SR_GRAIN / BLOCK, 1, run_tiles, &r);
+                 SR_GRAIN / (TILE * TILE), 1, run_tiles, &r);
   } else {
-    sr__parallel(rows * row, SR_GRAIN, BLOCK, run_blocks, &r);
+    sr__parallel(rows * row, SR_GRAIN, r.chunk, run_blocks, &r);
   }
 }

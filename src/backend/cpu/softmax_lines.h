@@ -14,19 +14,11 @@
 
 #define SR_LANE_LOOP _Pragma("omp simd") for (int lane = 0; lane < SR_LANES; lane++)
 
-/* SR_LANES values from x, of which n are there; the others are `fill`. */
-static inline const T *whole(const T *x, int64_t n, T fill, T rest[SR_LANES]) {
-  if (n >= SR_LANES) return x;
-  for (int lane = 0; lane < SR_LANES; lane++) rest[lane] = fill;
-  for (int64_t i = 0; i < n; i++) rest[i] = x[i];
+/* n < SR_LANES values from x to a vector; the other lanes are `fill`. */
+static inline const T *load_rest(const T *x, int64_t n, T fill, T rest[SR_LANES]) {
+  SR_LANE_LOOP rest[lane] = fill;
+  memcpy(rest, x, (size_t)n * sizeof *x);
   return rest;
-}
-
-static inline void put(T *y, int64_t n, const T values[SR_LANES]) {
-  if (n >= SR_LANES)
-    memcpy(y, values, SR_LANES * sizeof *y);
-  else
-    for (int64_t i = 0; i < n; i++) y[i] = values[i];
 }
 
 static inline double joined(const double lanes[SR_LANES]) {
@@ -37,69 +29,110 @@ static inline double joined(const double lanes[SR_LANES]) {
   return s[0];
 }
 
-/* ---- rows ------------------------------------------------------------------------------ */
+/* ---- rows: vectors from `i` to the last full one, then the rest -------------------------- */
+
+static inline void max_lanes(const T *x, T *max) {
+  SR_LANE_LOOP max[lane] = SR_NAN_MAX(max[lane], x[lane]);
+}
+
+static inline void exp_lanes(const T *x, T max, T *e, double *sums) {
+  SR_LANE_LOOP {
+    e[lane] = SR_F(exp)(x[lane] - max);
+    sums[lane] += (double)e[lane];
+  }
+}
 
 static T row_max(int64_t n, const T *x) {
   T lanes[SR_LANES], rest[SR_LANES];
+  int64_t i = 0;
   SR_LANE_LOOP lanes[lane] = -INFINITY;
-  for (int64_t i = 0; i < n; i += SR_LANES) {
-    const T *v = whole(x + i, n - i, -INFINITY, rest);
-    SR_LANE_LOOP lanes[lane] = SR_NAN_MAX(lanes[lane], v[lane]);
-  }
-  T max = lanes[0];
-  for (int lane = 1; lane < SR_LANES; lane++) max = SR_NAN_MAX(max, lanes[lane]);
-  return max;
+  for (; i + SR_LANES <= n; i += SR_LANES) max_lanes(x + i, lanes);
+  if (i < n) max_lanes(load_rest(x + i, n - i, -INFINITY, rest), lanes);
+  for (int width = SR_LANES / 2; width; width /= 2)
+    for (int lane = 0; lane < width; lane++)
+      lanes[lane] = SR_NAN_MAX(lanes[lane], lanes[lane + width]);
+  return lanes[0];
 }
 
-static void row(int64_t n, bool log, const void *in, void *out) {
-  const T *x = in;
-  T *y = out;
+static void softmax_row(int64_t n, const T *x, T *y) {
   T e[SR_LANES], rest[SR_LANES];
   double sums[SR_LANES];
   const T max = row_max(n, x);
+  int64_t i = 0;
   SR_LANE_LOOP sums[lane] = 0;
-  for (int64_t i = 0; i < n; i += SR_LANES) {
-    const T *v = whole(x + i, n - i, -INFINITY, rest);
-    SR_LANE_LOOP {
-      e[lane] = SR_F(exp)(v[lane] - max);
-      sums[lane] += (double)e[lane];
-    }
-    if (!log) put(y + i, n - i, e);
+  for (; i + SR_LANES <= n; i += SR_LANES) exp_lanes(x + i, max, y + i, sums);
+  if (i < n) {
+    exp_lanes(load_rest(x + i, n - i, -INFINITY, rest), max, e, sums);
+    memcpy(y + i, e, (size_t)(n - i) * sizeof *y);
   }
-  double sum = joined(sums);
-  if (log) {
-    T log_sum = (T)SR_NAME(f64, log)(sum);
-    _Pragma("omp simd") for (int64_t i = 0; i < n; i++) y[i] = x[i] - max - log_sum;
-  } else {
-    T divisor = (T)sum;
-    _Pragma("omp simd") for (int64_t i = 0; i < n; i++) y[i] /= divisor;
+  const T sum = (T)joined(sums);
+  _Pragma("omp simd") for (int64_t k = 0; k < n; k++) y[k] /= sum;
+}
+
+static void log_softmax_row(int64_t n, const T *x, T *y) {
+  T e[SR_LANES], rest[SR_LANES];
+  double sums[SR_LANES];
+  const T max = row_max(n, x);
+  int64_t i = 0;
+  SR_LANE_LOOP sums[lane] = 0;
+  for (; i + SR_LANES <= n; i += SR_LANES) exp_lanes(x + i, max, e, sums);
+  if (i < n) exp_lanes(load_rest(x + i, n - i, -INFINITY, rest), max, e, sums);
+  const T log_sum = (T)SR_NAME(f64, log)(joined(sums));
+  _Pragma("omp simd") for (int64_t k = 0; k < n; k++) y[k] = x[k] - max - log_sum;
+}
+
+static void row(int64_t n, bool log, const void *x, void *y) {
+  if (log)
+    log_softmax_row(n, x, y);
+  else
+    softmax_row(n, x, y);
+}
+
+static inline void log_grad_lanes(const T *g, const T *y, T sum, T *dx) {
+  SR_LANE_LOOP dx[lane] = g[lane] - SR_F(exp)(y[lane]) * sum;
+}
+
+static void log_softmax_row_grad(int64_t n, const T *g, const T *y, T *dx) {
+  T rest_g[SR_LANES], rest_y[SR_LANES], d[SR_LANES];
+  double sums[SR_LANES];
+  int64_t i = 0;
+  SR_LANE_LOOP sums[lane] = 0;
+  for (; i + SR_LANES <= n; i += SR_LANES) SR_LANE_LOOP sums[lane] += (double)g[i + lane];
+  for (int lane = 0; i + lane < n; lane++) sums[lane] += (double)g[i + lane];
+  const T sum = (T)joined(sums);
+  for (i = 0; i + SR_LANES <= n; i += SR_LANES) log_grad_lanes(g + i, y + i, sum, dx + i);
+  if (i < n) {
+    log_grad_lanes(load_rest(g + i, n - i, 0, rest_g), load_rest(y + i, n - i, 0, rest_y), sum, d);
+    memcpy(dx + i, d, (size_t)(n - i) * sizeof *dx);
   }
 }
 
-static void row_grad(int64_t n, bool log, const void *in_g, const void *in_y, void *out) {
-  const T *g = in_g, *y = in_y;
-  T *dx = out;
+static void softmax_row_grad(int64_t n, const T *g, const T *y, T *dx) {
   double sums[SR_LANES];
-  T rest_g[SR_LANES], rest_y[SR_LANES], d[SR_LANES];
+  int64_t i = 0;
   SR_LANE_LOOP sums[lane] = 0;
-  for (int64_t i = 0; i < n; i += SR_LANES) {
-    const T *vg = whole(g + i, n - i, 0, rest_g), *vy = whole(y + i, n - i, 0, rest_y);
-    if (log) {
-      SR_LANE_LOOP sums[lane] += (double)vg[lane];
-    } else {
-      SR_LANE_LOOP sums[lane] += (double)vg[lane] * (double)vy[lane];
-    }
-  }
+  for (; i + SR_LANES <= n; i += SR_LANES)
+    SR_LANE_LOOP sums[lane] += (double)g[i + lane] * (double)y[i + lane];
+  for (int lane = 0; i + lane < n; lane++)
+    sums[lane] += (double)g[i + lane] * (double)y[i + lane];
   const T sum = (T)joined(sums);
-  for (int64_t i = 0; i < n; i += SR_LANES) {
-    const T *vg = whole(g + i, n - i, 0, rest_g), *vy = whole(y + i, n - i, 0, rest_y);
-    if (log) {
-      SR_LANE_LOOP d[lane] = vg[lane] - SR_F(exp)(vy[lane]) * sum;
-    } else {
-      SR_LANE_LOOP d[lane] = vy[lane] * (vg[lane] - sum);
-    }
-    put(dx + i, n - i, d);
-  }
+  _Pragma("omp simd") for (int64_t k = 0; k < n; k++) dx[k] = y[k] * (g[k] - sum);
+}
+
+static void row_grad(int64_t n, bool log, const void *g, const void *y, void *dx) {
+  if (log)
+    log_softmax_row_grad(n, g, y, dx);
+  else
+    softmax_row_grad(n, g, y, dx);
+}
+
+/* SR_LANES values from x, of which `width` are there; the others are 0. */
+static inline const T *whole(const T *x, int64_t width, T rest[SR_LANES]) {
+  return width >= SR_LANES ? x : load_rest(x, width, 0, rest);
+}
+
+static inline void put(T *y, int64_t width, const T values[SR_LANES]) {
+  memcpy(y, values, (size_t)(width < SR_LANES ? width : SR_LANES) * sizeof *y);
 }
 
 /* ---- columns: lane j is column j ---------------------------------------------------------- */
@@ -112,11 +145,11 @@ static void columns(int64_t n, int64_t stride, int64_t width, bool log, const vo
   SR_LANE_LOOP max[lane] = -INFINITY;
   SR_LANE_LOOP sums[lane] = 0;
   for (int64_t i = 0; i < n; i++) {
-    const T *v = whole(x + i * stride, width, 0, rest);
+    const T *v = whole(x + i * stride, width, rest);
     SR_LANE_LOOP max[lane] = SR_NAN_MAX(max[lane], v[lane]);
   }
   for (int64_t i = 0; i < n; i++) {
-    const T *v = whole(x + i * stride, width, 0, rest);
+    const T *v = whole(x + i * stride, width, rest);
     SR_LANE_LOOP {
       e[lane] = SR_F(exp)(v[lane] - max[lane]);
       sums[lane] += (double)e[lane];
@@ -126,7 +159,7 @@ static void columns(int64_t n, int64_t stride, int64_t width, bool log, const vo
   for (int lane = 0; lane < SR_LANES; lane++)
     scale[lane] = log ? (T)SR_NAME(f64, log)(sums[lane]) : (T)sums[lane];
   for (int64_t i = 0; i < n; i++) {
-    const T *v = whole((log ? x : y) + i * stride, width, 0, rest);
+    const T *v = whole((log ? x : y) + i * stride, width, rest);
     if (log) {
       SR_LANE_LOOP e[lane] = v[lane] - max[lane] - scale[lane];
     } else {
@@ -144,14 +177,14 @@ static void columns_grad(int64_t n, int64_t stride, int64_t width, bool log, con
   double sums[SR_LANES];
   SR_LANE_LOOP sums[lane] = 0;
   for (int64_t i = 0; i < n; i++) {
-    const T *vg = whole(g + i * stride, width, 0, rest_g);
-    const T *vy = whole(y + i * stride, width, 0, rest_y);
+    const T *vg = whole(g + i * stride, width, rest_g);
+    const T *vy = whole(y + i * stride, width, rest_y);
     SR_LANE_LOOP sums[lane] += log ? (double)vg[lane] : (double)vg[lane] * (double)vy[lane];
   }
   SR_LANE_LOOP sum[lane] = (T)sums[lane];
   for (int64_t i = 0; i < n; i++) {
-    const T *vg = whole(g + i * stride, width, 0, rest_g);
-    const T *vy = whole(y + i * stride, width, 0, rest_y);
+    const T *vg = whole(g + i * stride, width, rest_g);
+    const T *vy = whole(y + i * stride, width, rest_y);
     if (log) {
       SR_LANE_LOOP d[lane] = vg[lane] - SR_F(exp)(vy[lane]) * sum[lane];
     } else {
