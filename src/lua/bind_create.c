@@ -315,7 +315,7 @@ static int check_table(lua_State *L, const making *m, int d) {
   if (lua_type(L, -1) != LUA_TTABLE) refuse_value(L);
   const char *stray = sr_stray_key(L, lua_gettop(L));
   if (stray)
-    sr_error(L, "tensor: a table of values is a list, it has no place for key '%s'", stray);
+    sr_error(L, "tensor: a table of values is a list, without names as keys such as '%s'", stray);
   if ((int64_t)lua_rawlen(L, -1) != m->size[d])
     sr_error(L, "tensor: ragged table: %llu items at depth %d where the first has %lld",
              (unsigned long long)lua_rawlen(L, -1), d + 1, (long long)m->size[d]);

@@ -97,8 +97,7 @@ static sr_tensor *view_of(lua_State *L, sr_tensor *x) {
   lua_Unsigned n = lua_rawlen(L, 2);
   const char *stray = sr_stray_key(L, 2);
   if (stray)
-    sr_error(L, "index: a list of positions and ranges is expected, it has no place for key '%s'",
-             stray);
+    sr_error(L, "index: a list of positions and ranges has no names as keys such as '%s'", stray);
   if (n > SR_MAX_DIMS || (int)n > sr_tensor_ndim(x))
     sr_error(L, "index: %llu positions for a tensor of %d dimensions", (unsigned long long)n,
              sr_tensor_ndim(x));

@@ -110,7 +110,8 @@ static sr_status sums_of_run(int n, sr_tensor *const *grads, double p, int *firs
   return status;
 }
 
-/* The norm of all from those of the parts: a sum of p-th powers, a count, or an extreme. */
+/* The norm of all from those of the parts: a sum of p-th powers or an extreme. As in
+ * PyTorch, the 0-norm is that of the 0-norms: how many parts have a value that is not 0. */
 typedef struct {
   double p, sum;
   bool any;
@@ -121,6 +122,8 @@ static void join(joint_norm *norm, double part) {
   norm->any = true;
   if (isnan(part) || isnan(norm->sum))
     norm->sum = NAN;
+  else if (norm->p == 0)
+    norm->sum += part != 0;
   else if (!isinf(norm->p))
     norm->sum += part;
   else if (first || (norm->p > 0 ? part > norm->sum : part < norm->sum))

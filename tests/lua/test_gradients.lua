@@ -23,10 +23,22 @@ end
 
 TestPointwise = {}
 
+-- Parameters where the defaults are refused.
+local parameters = {clamp = {-1, 1}}
+
+local function with_parameters(name, f)
+  if not parameters[name] then return f end
+  return function(...)
+    local arguments = {...}
+    table.move(parameters[name], 1, #parameters[name], #arguments + 1, arguments)
+    return f(table.unpack(arguments))
+  end
+end
+
 for _, op in ipairs(core.pointwise_operations) do
   if op.differentiable then
     TestPointwise["test_" .. op.name] = function()
-      local f = core[op.name]
+      local f = with_parameters(op.name, core[op.name])
       local function fresh(...) return random(op.low, op.high, ...) end
       if op.arity == 1 then
         gradcheck.check_layouts(op.name, f, {fresh {3, 4}})
@@ -42,7 +54,7 @@ for _, op in ipairs(core.pointwise_operations) do
     end
     if op.in_place then
       TestPointwise["test_in_place_" .. op.name] = function()
-        local f = core[op.name .. "_"]
+        local f = with_parameters(op.name, core[op.name .. "_"])
         local function changed(x, ...) return f(x * 1, ...) end
         local inputs = {random(op.low, op.high, {3, 4})}
         if op.arity == 2 then inputs[2] = random(op.low, op.high, {4}) end

@@ -1,0 +1,279 @@
+---@meta
+-- What saros.core adds to saros and to tensors, for editors (LuaCATS). Never loaded.
+-- Dimensions and positions count from 1, negative ones from the end. What takes
+-- several arguments takes them by name too: x:sum{dim = 1, keepdim = true}.
+
+---@alias saros.dtype "float32"|"float64"|"int64"|"bool"
+---@alias saros.Number number|saros.Tensor
+---@alias T saros.Tensor
+---@alias G saros.Generator
+---@alias N saros.Number
+---@alias dims integer|integer[]
+
+---@class saros.MakeOptions
+---@field dtype? saros.dtype
+---@field device? string "cpu", "cuda", "cuda:1"
+---@field requires_grad? boolean
+---@field generator? saros.Generator of random values
+
+---@class saros.Shape: integer[] prints as [2, 3], equal by value
+
+---@class saros.Generator
+---@field manual_seed fun(self: saros.Generator, seed: integer): saros.Generator
+---@field initial_seed fun(self: saros.Generator): integer
+---@field random64 fun(self: saros.Generator): integer
+---@field get_state fun(self: saros.Generator): string
+---@field set_state fun(self: saros.Generator, state: string): saros.Generator
+
+---@class saros.Tensor
+---@field shape saros.Shape
+---@field dtype saros.dtype
+---@field device string
+---@field ndim integer
+---@field grad saros.Tensor|nil
+---@field requires_grad boolean
+---@field is_leaf boolean
+---@field is_parameter boolean
+---@field grad_fn string|nil name of the operation that made it
+---@field T saros.Tensor dimensions in reverse order
+---@operator add(saros.Number): saros.Tensor
+---@operator sub(saros.Number): saros.Tensor
+---@operator mul(saros.Number): saros.Tensor
+---@operator div(saros.Number): saros.Tensor
+---@operator mod(saros.Number): saros.Tensor
+---@operator idiv(saros.Number): saros.Tensor
+---@operator pow(saros.Number): saros.Tensor
+---@operator unm: saros.Tensor
+---@operator len: integer
+---@field abs fun(self: T): T
+---@field abs_ fun(self: T): T
+---@field sign fun(self: T): T
+---@field sign_ fun(self: T): T
+---@field square fun(self: T): T
+---@field square_ fun(self: T): T
+---@field exp fun(self: T): T
+---@field exp_ fun(self: T): T
+---@field expm1 fun(self: T): T
+---@field expm1_ fun(self: T): T
+---@field log fun(self: T): T
+---@field log_ fun(self: T): T
+---@field log2 fun(self: T): T
+---@field log2_ fun(self: T): T
+---@field log10 fun(self: T): T
+---@field log10_ fun(self: T): T
+---@field log1p fun(self: T): T
+---@field log1p_ fun(self: T): T
+---@field sqrt fun(self: T): T
+---@field sqrt_ fun(self: T): T
+---@field rsqrt fun(self: T): T
+---@field rsqrt_ fun(self: T): T
+---@field reciprocal fun(self: T): T
+---@field reciprocal_ fun(self: T): T
+---@field sin fun(self: T): T
+---@field sin_ fun(self: T): T
+---@field cos fun(self: T): T
+---@field cos_ fun(self: T): T
+---@field tanh fun(self: T): T
+---@field tanh_ fun(self: T): T
+---@field erf fun(self: T): T
+---@field erf_ fun(self: T): T
+---@field sigmoid fun(self: T): T
+---@field sigmoid_ fun(self: T): T
+---@field relu fun(self: T): T
+---@field relu_ fun(self: T): T
+---@field gelu fun(self: T): T
+---@field gelu_ fun(self: T): T
+---@field silu fun(self: T): T
+---@field silu_ fun(self: T): T
+---@field logsigmoid fun(self: T): T
+---@field logsigmoid_ fun(self: T): T
+---@field neg fun(self: T): T
+---@field neg_ fun(self: T): T
+---@field floor fun(self: T): T
+---@field floor_ fun(self: T): T
+---@field ceil fun(self: T): T
+---@field ceil_ fun(self: T): T
+---@field round fun(self: T): T
+---@field round_ fun(self: T): T
+---@field trunc fun(self: T): T
+---@field trunc_ fun(self: T): T
+---@field isnan fun(self: T): T bool
+---@field isinf fun(self: T): T bool
+---@field isfinite fun(self: T): T bool
+---@field logical_not fun(self: T): T bool
+---@field leaky_relu fun(self: T, negative_slope?: number): T
+---@field leaky_relu_ fun(self: T, negative_slope?: number): T
+---@field elu fun(self: T, alpha?: number): T
+---@field elu_ fun(self: T, alpha?: number): T
+---@field softplus fun(self: T, beta?: number, threshold?: number): T
+---@field softplus_ fun(self: T, beta?: number, threshold?: number): T
+---@field clamp fun(self: T, min?: number, max?: number): T
+---@field clamp_ fun(self: T, min?: number, max?: number): T
+---@field add fun(self: T, other: N): T
+---@field add_ fun(self: T, other: N): T
+---@field sub fun(self: T, other: N): T
+---@field sub_ fun(self: T, other: N): T
+---@field mul fun(self: T, other: N): T
+---@field mul_ fun(self: T, other: N): T
+---@field div fun(self: T, other: N): T
+---@field div_ fun(self: T, other: N): T
+---@field pow fun(self: T, other: N): T
+---@field pow_ fun(self: T, other: N): T
+---@field minimum fun(self: T, other: N): T
+---@field minimum_ fun(self: T, other: N): T
+---@field maximum fun(self: T, other: N): T
+---@field maximum_ fun(self: T, other: N): T
+---@field floor_divide fun(self: T, other: N): T
+---@field floor_divide_ fun(self: T, other: N): T
+---@field remainder fun(self: T, other: N): T
+---@field remainder_ fun(self: T, other: N): T
+---@field eq fun(self: T, other: N): T bool
+---@field ne fun(self: T, other: N): T bool
+---@field lt fun(self: T, other: N): T bool
+---@field le fun(self: T, other: N): T bool
+---@field gt fun(self: T, other: N): T bool
+---@field ge fun(self: T, other: N): T bool
+---@field logical_and fun(self: T, other: N): T bool
+---@field logical_or fun(self: T, other: N): T bool
+---@field logical_xor fun(self: T, other: N): T bool
+---@field masked_fill fun(self: T, mask: T, value: number): T
+---@field masked_fill_ fun(self: T, mask: T, value: number): T
+---@field fill_ fun(self: T, value: number): T
+---@field zero_ fun(self: T): T
+---@field copy_ fun(self: T, source: T): T Broadcasts and converts.
+---@field sum fun(self: T, dim?: dims, keepdim?: boolean): T
+---@field mean fun(self: T, dim?: dims, keepdim?: boolean): T
+---@field prod fun(self: T, dim?: dims, keepdim?: boolean): T
+---@field logsumexp fun(self: T, dim?: dims, keepdim?: boolean): T
+---@field amax fun(self: T, dim?: dims, keepdim?: boolean): T
+---@field amin fun(self: T, dim?: dims, keepdim?: boolean): T
+---@field any fun(self: T, dim?: dims, keepdim?: boolean): T
+---@field all fun(self: T, dim?: dims, keepdim?: boolean): T
+---@field argmax fun(self: T, dim?: integer, keepdim?: boolean): T int64
+---@field argmin fun(self: T, dim?: integer, keepdim?: boolean): T int64
+---@field max fun(self: T, dim?: integer|T, keepdim?: boolean): T, T|nil
+---@field min fun(self: T, dim?: integer|T, keepdim?: boolean): T, T|nil
+---@field norm fun(self: T, p?: number, dim?: dims, keepdim?: boolean): T
+---@field var fun(self: T, dim?: dims, unbiased?: boolean, keepdim?: boolean): T
+---@field std fun(self: T, dim?: dims, unbiased?: boolean, keepdim?: boolean): T
+---@field cumsum fun(self: T, dim: integer): T
+---@field sort fun(self: T, dim?: integer, descending?: boolean): T, T values, positions
+---@field argsort fun(self: T, dim?: integer, descending?: boolean): T positions
+---@field topk fun(self: T, k: integer, dim?: integer, largest?: boolean): T, T values, positions
+---@field view fun(self: T, ...: dims): T
+---@field reshape fun(self: T, ...: dims): T
+---@field expand fun(self: T, ...: dims): T
+---@field tile fun(self: T, ...: dims): T
+---@field permute fun(self: T, ...: dims): T
+---@field view_as fun(self: T, other: T): T
+---@field expand_as fun(self: T, other: T): T
+---@field flatten fun(self: T, start_dim?: integer, end_dim?: integer): T
+---@field transpose fun(self: T, dim1: integer, dim2: integer): T
+---@field t fun(self: T): T
+---@field squeeze fun(self: T, dim?: dims): T
+---@field unsqueeze fun(self: T, dim: integer): T
+---@field narrow fun(self: T, dim: integer, start: integer, length: integer): T
+---@field select fun(self: T, dim: integer, index: integer): T
+---@field diagonal fun(self: T, dim1?: integer, dim2?: integer): T
+---@field split fun(self: T, split_size: dims, dim?: integer): T[]
+---@field chunk fun(self: T, chunks: integer, dim?: integer): T[]
+---@field unbind fun(self: T, dim?: integer): T[]
+---@field flip fun(self: T, dims: dims): T
+---@field roll fun(self: T, shifts: integer, dims?: integer): T
+---@field clone fun(self: T): T
+---@field contiguous fun(self: T): T
+--- x:to("float64"), x:to("cuda"), x:to(other), x:to{dtype = ..., device = ...}
+---@field to fun(self: T, ...: string|T|table): T
+---@field float fun(self: T): T
+---@field double fun(self: T): T
+---@field long fun(self: T): T
+---@field bool fun(self: T): T
+---@field cpu fun(self: T): T
+---@field index_select fun(self: T, dim: integer, index: T): T
+---@field gather fun(self: T, dim: integer, index: T): T
+---@field scatter fun(self: T, dim: integer, index: T, source: N): T
+---@field scatter_add fun(self: T, dim: integer, index: T, source: T): T
+---@field masked_select fun(self: T, mask: T): T
+---@field nonzero fun(self: T): T int64 (count, ndim)
+---@field matmul fun(self: T, other: T): T
+---@field mm fun(self: T, other: T): T
+---@field bmm fun(self: T, other: T): T
+---@field mv fun(self: T, other: T): T
+---@field dot fun(self: T, other: T): T
+---@field outer fun(self: T, other: T): T
+---@field softmax fun(self: T, dim: integer): T
+---@field log_softmax fun(self: T, dim: integer): T
+---@field item fun(self: T): number|boolean The only value.
+---@field totable fun(self: T): any Nested tables; of a 0-dimensional tensor its value.
+---@field size fun(self: T, dim?: integer): integer|saros.Shape
+---@field stride fun(self: T): saros.Shape
+---@field dim fun(self: T): integer
+---@field numel fun(self: T): integer
+---@field is_contiguous fun(self: T): boolean
+---@field is_floating_point fun(self: T): boolean
+---@field rows fun(self: T): fun(): integer, T for i, row in x:rows() do
+---@field uniform_ fun(self: T, from?: number, to?: number, generator?: G): T
+---@field normal_ fun(self: T, mean?: number, std?: number, generator?: G): T
+---@field random_ fun(self: T, from: integer, to: integer, generator?: G): T
+---@field bernoulli_ fun(self: T, p?: number, generator?: G): T
+---@field multinomial fun(self: T, num_samples: integer, replacement?: boolean, generator?: G): T
+---@field backward fun(self: T, gradient?: T, options?: {retain_graph: boolean})
+---@field detach fun(self: T): T
+---@field detach_ fun(self: T): T
+---@field requires_grad_ fun(self: T, requires_grad?: boolean): T
+---@field retain_grad fun(self: T)
+
+---@class saros
+--- A number, a boolean, tables of them of any depth, or a tensor (copied).
+---@field tensor fun(value: any, options?: saros.MakeOptions): T
+---@field zeros fun(...: dims|saros.MakeOptions): T saros.zeros(2, 3, {dtype = "float64"})
+---@field ones fun(...: dims|saros.MakeOptions): T saros.ones(2, 3, {dtype = "float64"})
+---@field empty fun(...: dims|saros.MakeOptions): T saros.empty(2, 3, {dtype = "float64"})
+---@field rand fun(...: dims|saros.MakeOptions): T saros.rand(2, 3, {dtype = "float64"})
+---@field randn fun(...: dims|saros.MakeOptions): T saros.randn(2, 3, {dtype = "float64"})
+---@field full fun(size: integer[], value: number|boolean, options?: saros.MakeOptions): T
+---@field zeros_like fun(t: T, options?: saros.MakeOptions): T
+---@field ones_like fun(t: T, options?: saros.MakeOptions): T
+---@field empty_like fun(t: T, options?: saros.MakeOptions): T
+---@field rand_like fun(t: T, options?: saros.MakeOptions): T
+---@field randn_like fun(t: T, options?: saros.MakeOptions): T
+---@field full_like fun(t: T, value: number, options?: saros.MakeOptions): T
+--- low <= value < high
+---@field randint fun(low: integer, high: integer, size: integer[], options?: saros.MakeOptions): T
+---@field randperm fun(n: integer, options?: saros.MakeOptions): T 1 to n in random order.
+--- Below stop; with one argument from 0.
+---@field arange fun(start: number, stop?: number, step?: number, options?: saros.MakeOptions): T
+---@field linspace fun(start: number, stop: number, steps: integer, options?: saros.MakeOptions): T
+---@field eye fun(n: integer, m?: integer, options?: saros.MakeOptions): T
+---@field cat fun(tensors: T[], dim?: integer): T
+---@field stack fun(tensors: T[], dim?: integer): T
+---@field where fun(condition: T, a: N, b: N): T
+---@field einsum fun(equation: string, ...: T): T
+---@field one_hot fun(ids: T, num_classes?: integer): T
+---@field is_tensor fun(value: any): boolean
+---@field manual_seed fun(seed: integer)
+---@field initial_seed fun(): integer
+---@field get_rng_state fun(): string
+---@field set_rng_state fun(state: string)
+---@field Generator fun(): G
+--- saros.no_grad(f, ...) calls f; local _ <close> = saros.no_grad() lasts to the end of the block.
+---@field no_grad fun(f?: function, ...: any): any
+---@field enable_grad fun(f?: function, ...: any): any
+---@field is_grad_enabled fun(): boolean
+---@field set_grad_enabled fun(enabled: boolean): boolean before
+---@field grad fun(outputs: T|T[], inputs: T|T[], grad_outputs?: T|T[], options?: {retain_graph: boolean, allow_unused: boolean}): T
+---@field set_detect_anomaly fun(on: boolean)
+---@field set_default_dtype fun(dtype: saros.dtype)
+---@field get_default_dtype fun(): saros.dtype
+---@field set_default_device fun(device: string)
+---@field get_default_device fun(): string
+---@field set_num_threads fun(n: integer)
+---@field get_num_threads fun(): integer
+---@field save fun(path: string, tensors: table<string, T>, metadata?: table<string, string>)
+---@field load fun(path: string, options?: {device: string}): table, table
+---@field clock fun(): number seconds, from an arbitrary start
+---@field file_exists fun(path: string): "file"|"directory"|"other"|nil
+---@field list_directory fun(path: string): string[]|nil, string|nil names, message
+---@field make_directory fun(path: string): true|nil, string|nil message
+---@field read_file fun(path: string): string|nil, string|nil bytes, message
+---@field write_file fun(path: string, bytes: string): true|nil, string|nil message
