@@ -171,7 +171,8 @@ end
 
 -- A model is kept with its languages: for others it is of no use.
 local folder, model_file = "out", "out/names_classification.safetensors"
-assert(saros.make_directory(folder))
+local made, complaint = saros.make_directory(folder)
+if not made then quit(complaint) end
 
 local function load_model()
   if options.retrain or not saros.file_exists(model_file) then return false end

@@ -1,14 +1,12 @@
 ---@meta
+-- luacheck: no max line length
+--
 -- What saros.core adds to saros and to tensors, for editors (LuaCATS). Never loaded.
 -- Dimensions and positions count from 1, negative ones from the end. What takes
 -- several arguments takes them by name too: x:sum{dim = 1, keepdim = true}.
 
 ---@alias saros.dtype "float32"|"float64"|"int64"|"bool"
 ---@alias saros.Number number|saros.Tensor
----@alias T saros.Tensor
----@alias G saros.Generator
----@alias N saros.Number
----@alias dims integer|integer[]
 
 ---@class saros.MakeOptions
 ---@field dtype? saros.dtype
@@ -45,223 +43,218 @@
 ---@operator pow(saros.Number): saros.Tensor
 ---@operator unm: saros.Tensor
 ---@operator len: integer
----@field abs fun(self: T): T
----@field abs_ fun(self: T): T
----@field sign fun(self: T): T
----@field sign_ fun(self: T): T
----@field square fun(self: T): T
----@field square_ fun(self: T): T
----@field exp fun(self: T): T
----@field exp_ fun(self: T): T
----@field expm1 fun(self: T): T
----@field expm1_ fun(self: T): T
----@field log fun(self: T): T
----@field log_ fun(self: T): T
----@field log2 fun(self: T): T
----@field log2_ fun(self: T): T
----@field log10 fun(self: T): T
----@field log10_ fun(self: T): T
----@field log1p fun(self: T): T
----@field log1p_ fun(self: T): T
----@field sqrt fun(self: T): T
----@field sqrt_ fun(self: T): T
----@field rsqrt fun(self: T): T
----@field rsqrt_ fun(self: T): T
----@field reciprocal fun(self: T): T
----@field reciprocal_ fun(self: T): T
----@field sin fun(self: T): T
----@field sin_ fun(self: T): T
----@field cos fun(self: T): T
----@field cos_ fun(self: T): T
----@field tanh fun(self: T): T
----@field tanh_ fun(self: T): T
----@field erf fun(self: T): T
----@field erf_ fun(self: T): T
----@field sigmoid fun(self: T): T
----@field sigmoid_ fun(self: T): T
----@field relu fun(self: T): T
----@field relu_ fun(self: T): T
----@field gelu fun(self: T): T
----@field gelu_ fun(self: T): T
----@field silu fun(self: T): T
----@field silu_ fun(self: T): T
----@field logsigmoid fun(self: T): T
----@field logsigmoid_ fun(self: T): T
----@field neg fun(self: T): T
----@field neg_ fun(self: T): T
----@field floor fun(self: T): T
----@field floor_ fun(self: T): T
----@field ceil fun(self: T): T
----@field ceil_ fun(self: T): T
----@field round fun(self: T): T
----@field round_ fun(self: T): T
----@field trunc fun(self: T): T
----@field trunc_ fun(self: T): T
----@field isnan fun(self: T): T bool
----@field isinf fun(self: T): T bool
----@field isfinite fun(self: T): T bool
----@field logical_not fun(self: T): T bool
----@field leaky_relu fun(self: T, negative_slope?: number): T
----@field leaky_relu_ fun(self: T, negative_slope?: number): T
----@field elu fun(self: T, alpha?: number): T
----@field elu_ fun(self: T, alpha?: number): T
----@field softplus fun(self: T, beta?: number, threshold?: number): T
----@field softplus_ fun(self: T, beta?: number, threshold?: number): T
----@field clamp fun(self: T, min?: number, max?: number): T
----@field clamp_ fun(self: T, min?: number, max?: number): T
----@field add fun(self: T, other: N): T
----@field add_ fun(self: T, other: N): T
----@field sub fun(self: T, other: N): T
----@field sub_ fun(self: T, other: N): T
----@field mul fun(self: T, other: N): T
----@field mul_ fun(self: T, other: N): T
----@field div fun(self: T, other: N): T
----@field div_ fun(self: T, other: N): T
----@field pow fun(self: T, other: N): T
----@field pow_ fun(self: T, other: N): T
----@field minimum fun(self: T, other: N): T
----@field minimum_ fun(self: T, other: N): T
----@field maximum fun(self: T, other: N): T
----@field maximum_ fun(self: T, other: N): T
----@field floor_divide fun(self: T, other: N): T
----@field floor_divide_ fun(self: T, other: N): T
----@field remainder fun(self: T, other: N): T
----@field remainder_ fun(self: T, other: N): T
----@field eq fun(self: T, other: N): T bool
----@field ne fun(self: T, other: N): T bool
----@field lt fun(self: T, other: N): T bool
----@field le fun(self: T, other: N): T bool
----@field gt fun(self: T, other: N): T bool
----@field ge fun(self: T, other: N): T bool
----@field logical_and fun(self: T, other: N): T bool
----@field logical_or fun(self: T, other: N): T bool
----@field logical_xor fun(self: T, other: N): T bool
----@field masked_fill fun(self: T, mask: T, value: number): T
----@field masked_fill_ fun(self: T, mask: T, value: number): T
----@field fill_ fun(self: T, value: number): T
----@field zero_ fun(self: T): T
----@field copy_ fun(self: T, source: T): T Broadcasts and converts.
----@field sum fun(self: T, dim?: dims, keepdim?: boolean): T
----@field mean fun(self: T, dim?: dims, keepdim?: boolean): T
----@field prod fun(self: T, dim?: dims, keepdim?: boolean): T
----@field logsumexp fun(self: T, dim?: dims, keepdim?: boolean): T
----@field amax fun(self: T, dim?: dims, keepdim?: boolean): T
----@field amin fun(self: T, dim?: dims, keepdim?: boolean): T
----@field any fun(self: T, dim?: dims, keepdim?: boolean): T
----@field all fun(self: T, dim?: dims, keepdim?: boolean): T
----@field argmax fun(self: T, dim?: integer, keepdim?: boolean): T int64
----@field argmin fun(self: T, dim?: integer, keepdim?: boolean): T int64
----@field max fun(self: T, dim?: integer|T, keepdim?: boolean): T, T|nil
----@field min fun(self: T, dim?: integer|T, keepdim?: boolean): T, T|nil
----@field norm fun(self: T, p?: number, dim?: dims, keepdim?: boolean): T
----@field var fun(self: T, dim?: dims, unbiased?: boolean, keepdim?: boolean): T
----@field std fun(self: T, dim?: dims, unbiased?: boolean, keepdim?: boolean): T
----@field cumsum fun(self: T, dim: integer): T
----@field sort fun(self: T, dim?: integer, descending?: boolean): T, T values, positions
----@field argsort fun(self: T, dim?: integer, descending?: boolean): T positions
----@field topk fun(self: T, k: integer, dim?: integer, largest?: boolean): T, T values, positions
----@field view fun(self: T, ...: dims): T
----@field reshape fun(self: T, ...: dims): T
----@field expand fun(self: T, ...: dims): T
----@field tile fun(self: T, ...: dims): T
----@field permute fun(self: T, ...: dims): T
----@field view_as fun(self: T, other: T): T
----@field expand_as fun(self: T, other: T): T
----@field flatten fun(self: T, start_dim?: integer, end_dim?: integer): T
----@field transpose fun(self: T, dim1: integer, dim2: integer): T
----@field t fun(self: T): T
----@field squeeze fun(self: T, dim?: dims): T
----@field unsqueeze fun(self: T, dim: integer): T
----@field narrow fun(self: T, dim: integer, start: integer, length: integer): T
----@field select fun(self: T, dim: integer, index: integer): T
----@field diagonal fun(self: T, dim1?: integer, dim2?: integer): T
----@field split fun(self: T, split_size: dims, dim?: integer): T[]
----@field chunk fun(self: T, chunks: integer, dim?: integer): T[]
----@field unbind fun(self: T, dim?: integer): T[]
----@field flip fun(self: T, dims: dims): T
----@field roll fun(self: T, shifts: integer, dims?: integer): T
----@field clone fun(self: T): T
----@field contiguous fun(self: T): T
---- x:to("float64"), x:to("cuda"), x:to(other), x:to{dtype = ..., device = ...}
----@field to fun(self: T, ...: string|T|table): T
----@field float fun(self: T): T
----@field double fun(self: T): T
----@field long fun(self: T): T
----@field bool fun(self: T): T
----@field cpu fun(self: T): T
----@field index_select fun(self: T, dim: integer, index: T): T
----@field gather fun(self: T, dim: integer, index: T): T
----@field scatter fun(self: T, dim: integer, index: T, source: N): T
----@field scatter_add fun(self: T, dim: integer, index: T, source: T): T
----@field masked_select fun(self: T, mask: T): T
----@field nonzero fun(self: T): T int64 (count, ndim)
----@field matmul fun(self: T, other: T): T
----@field mm fun(self: T, other: T): T
----@field bmm fun(self: T, other: T): T
----@field mv fun(self: T, other: T): T
----@field dot fun(self: T, other: T): T
----@field outer fun(self: T, other: T): T
----@field softmax fun(self: T, dim: integer): T
----@field log_softmax fun(self: T, dim: integer): T
----@field item fun(self: T): number|boolean The only value.
----@field totable fun(self: T): any Nested tables; of a 0-dimensional tensor its value.
----@field size fun(self: T, dim?: integer): integer|saros.Shape
----@field stride fun(self: T): saros.Shape
----@field dim fun(self: T): integer
----@field numel fun(self: T): integer
----@field is_contiguous fun(self: T): boolean
----@field is_floating_point fun(self: T): boolean
----@field rows fun(self: T): fun(): integer, T for i, row in x:rows() do
----@field uniform_ fun(self: T, from?: number, to?: number, generator?: G): T
----@field normal_ fun(self: T, mean?: number, std?: number, generator?: G): T
----@field random_ fun(self: T, from: integer, to: integer, generator?: G): T
----@field bernoulli_ fun(self: T, p?: number, generator?: G): T
----@field multinomial fun(self: T, num_samples: integer, replacement?: boolean, generator?: G): T
----@field backward fun(self: T, gradient?: T, options?: {retain_graph: boolean})
----@field detach fun(self: T): T
----@field detach_ fun(self: T): T
----@field requires_grad_ fun(self: T, requires_grad?: boolean): T
----@field retain_grad fun(self: T)
+---@field abs fun(self: saros.Tensor): saros.Tensor
+---@field abs_ fun(self: saros.Tensor): saros.Tensor
+---@field sign fun(self: saros.Tensor): saros.Tensor
+---@field sign_ fun(self: saros.Tensor): saros.Tensor
+---@field square fun(self: saros.Tensor): saros.Tensor
+---@field square_ fun(self: saros.Tensor): saros.Tensor
+---@field exp fun(self: saros.Tensor): saros.Tensor
+---@field exp_ fun(self: saros.Tensor): saros.Tensor
+---@field expm1 fun(self: saros.Tensor): saros.Tensor
+---@field expm1_ fun(self: saros.Tensor): saros.Tensor
+---@field log fun(self: saros.Tensor): saros.Tensor
+---@field log_ fun(self: saros.Tensor): saros.Tensor
+---@field log2 fun(self: saros.Tensor): saros.Tensor
+---@field log2_ fun(self: saros.Tensor): saros.Tensor
+---@field log10 fun(self: saros.Tensor): saros.Tensor
+---@field log10_ fun(self: saros.Tensor): saros.Tensor
+---@field log1p fun(self: saros.Tensor): saros.Tensor
+---@field log1p_ fun(self: saros.Tensor): saros.Tensor
+---@field sqrt fun(self: saros.Tensor): saros.Tensor
+---@field sqrt_ fun(self: saros.Tensor): saros.Tensor
+---@field rsqrt fun(self: saros.Tensor): saros.Tensor
+---@field rsqrt_ fun(self: saros.Tensor): saros.Tensor
+---@field reciprocal fun(self: saros.Tensor): saros.Tensor
+---@field reciprocal_ fun(self: saros.Tensor): saros.Tensor
+---@field sin fun(self: saros.Tensor): saros.Tensor
+---@field sin_ fun(self: saros.Tensor): saros.Tensor
+---@field cos fun(self: saros.Tensor): saros.Tensor
+---@field cos_ fun(self: saros.Tensor): saros.Tensor
+---@field tanh fun(self: saros.Tensor): saros.Tensor
+---@field tanh_ fun(self: saros.Tensor): saros.Tensor
+---@field erf fun(self: saros.Tensor): saros.Tensor
+---@field erf_ fun(self: saros.Tensor): saros.Tensor
+---@field sigmoid fun(self: saros.Tensor): saros.Tensor
+---@field sigmoid_ fun(self: saros.Tensor): saros.Tensor
+---@field relu fun(self: saros.Tensor): saros.Tensor
+---@field relu_ fun(self: saros.Tensor): saros.Tensor
+---@field gelu fun(self: saros.Tensor): saros.Tensor
+---@field gelu_ fun(self: saros.Tensor): saros.Tensor
+---@field silu fun(self: saros.Tensor): saros.Tensor
+---@field silu_ fun(self: saros.Tensor): saros.Tensor
+---@field logsigmoid fun(self: saros.Tensor): saros.Tensor
+---@field logsigmoid_ fun(self: saros.Tensor): saros.Tensor
+---@field neg fun(self: saros.Tensor): saros.Tensor
+---@field neg_ fun(self: saros.Tensor): saros.Tensor
+---@field floor fun(self: saros.Tensor): saros.Tensor
+---@field floor_ fun(self: saros.Tensor): saros.Tensor
+---@field ceil fun(self: saros.Tensor): saros.Tensor
+---@field ceil_ fun(self: saros.Tensor): saros.Tensor
+---@field round fun(self: saros.Tensor): saros.Tensor
+---@field round_ fun(self: saros.Tensor): saros.Tensor
+---@field trunc fun(self: saros.Tensor): saros.Tensor
+---@field trunc_ fun(self: saros.Tensor): saros.Tensor
+---@field isnan fun(self: saros.Tensor): saros.Tensor bool
+---@field isinf fun(self: saros.Tensor): saros.Tensor bool
+---@field isfinite fun(self: saros.Tensor): saros.Tensor bool
+---@field logical_not fun(self: saros.Tensor): saros.Tensor bool
+---@field leaky_relu fun(self: saros.Tensor, negative_slope?: number): saros.Tensor
+---@field leaky_relu_ fun(self: saros.Tensor, negative_slope?: number): saros.Tensor
+---@field elu fun(self: saros.Tensor, alpha?: number): saros.Tensor
+---@field elu_ fun(self: saros.Tensor, alpha?: number): saros.Tensor
+---@field softplus fun(self: saros.Tensor, beta?: number, threshold?: number): saros.Tensor
+---@field softplus_ fun(self: saros.Tensor, beta?: number, threshold?: number): saros.Tensor
+---@field clamp fun(self: saros.Tensor, min?: number, max?: number): saros.Tensor
+---@field clamp_ fun(self: saros.Tensor, min?: number, max?: number): saros.Tensor
+---@field add fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field add_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field sub fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field sub_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field mul fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field mul_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field div fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field div_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field pow fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field pow_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field minimum fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field minimum_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field maximum fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field maximum_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field floor_divide fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field floor_divide_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field remainder fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field remainder_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field eq fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
+---@field ne fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
+---@field lt fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
+---@field le fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
+---@field gt fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
+---@field ge fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
+---@field logical_and fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
+---@field logical_or fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
+---@field logical_xor fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
+---@field masked_fill fun(self: saros.Tensor, mask: saros.Tensor, value: number): saros.Tensor
+---@field masked_fill_ fun(self: saros.Tensor, mask: saros.Tensor, value: number): saros.Tensor
+---@field fill_ fun(self: saros.Tensor, value: number): saros.Tensor
+---@field zero_ fun(self: saros.Tensor): saros.Tensor
+---@field copy_ fun(self: saros.Tensor, source: saros.Tensor): saros.Tensor Broadcasts and converts.
+---@field sum fun(self: saros.Tensor, dim?: integer|integer[], keepdim?: boolean): saros.Tensor
+---@field mean fun(self: saros.Tensor, dim?: integer|integer[], keepdim?: boolean): saros.Tensor
+---@field prod fun(self: saros.Tensor, dim?: integer|integer[], keepdim?: boolean): saros.Tensor
+---@field logsumexp fun(self: saros.Tensor, dim?: integer|integer[], keepdim?: boolean): saros.Tensor
+---@field amax fun(self: saros.Tensor, dim?: integer|integer[], keepdim?: boolean): saros.Tensor
+---@field amin fun(self: saros.Tensor, dim?: integer|integer[], keepdim?: boolean): saros.Tensor
+---@field any fun(self: saros.Tensor, dim?: integer|integer[], keepdim?: boolean): saros.Tensor
+---@field all fun(self: saros.Tensor, dim?: integer|integer[], keepdim?: boolean): saros.Tensor
+---@field argmax fun(self: saros.Tensor, dim?: integer, keepdim?: boolean): saros.Tensor int64
+---@field argmin fun(self: saros.Tensor, dim?: integer, keepdim?: boolean): saros.Tensor int64
+---@field max fun(self: saros.Tensor, dim?: integer|saros.Tensor, keepdim?: boolean): saros.Tensor, saros.Tensor|nil values, positions, where a dim is given
+---@field min fun(self: saros.Tensor, dim?: integer|saros.Tensor, keepdim?: boolean): saros.Tensor, saros.Tensor|nil values, positions, where a dim is given
+---@field norm fun(self: saros.Tensor, p?: number, dim?: integer|integer[], keepdim?: boolean): saros.Tensor
+---@field var fun(self: saros.Tensor, dim?: integer|integer[], unbiased?: boolean, keepdim?: boolean): saros.Tensor
+---@field std fun(self: saros.Tensor, dim?: integer|integer[], unbiased?: boolean, keepdim?: boolean): saros.Tensor
+---@field cumsum fun(self: saros.Tensor, dim: integer): saros.Tensor
+---@field sort fun(self: saros.Tensor, dim?: integer, descending?: boolean): saros.Tensor, saros.Tensor values, positions
+---@field argsort fun(self: saros.Tensor, dim?: integer, descending?: boolean): saros.Tensor positions
+---@field topk fun(self: saros.Tensor, k: integer, dim?: integer, largest?: boolean): saros.Tensor, saros.Tensor values, positions
+---@field view fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor
+---@field reshape fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor
+---@field expand fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor
+---@field tile fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor
+---@field permute fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor
+---@field view_as fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
+---@field expand_as fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
+---@field flatten fun(self: saros.Tensor, start_dim?: integer, end_dim?: integer): saros.Tensor
+---@field transpose fun(self: saros.Tensor, dim1: integer, dim2: integer): saros.Tensor
+---@field t fun(self: saros.Tensor): saros.Tensor
+---@field squeeze fun(self: saros.Tensor, dim?: integer|integer[]): saros.Tensor
+---@field unsqueeze fun(self: saros.Tensor, dim: integer): saros.Tensor
+---@field narrow fun(self: saros.Tensor, dim: integer, start: integer, length: integer): saros.Tensor
+---@field select fun(self: saros.Tensor, dim: integer, index: integer): saros.Tensor
+---@field diagonal fun(self: saros.Tensor, dim1?: integer, dim2?: integer): saros.Tensor
+---@field split fun(self: saros.Tensor, split_size: integer|integer[], dim?: integer): saros.Tensor[]
+---@field chunk fun(self: saros.Tensor, chunks: integer, dim?: integer): saros.Tensor[]
+---@field unbind fun(self: saros.Tensor, dim?: integer): saros.Tensor[]
+---@field flip fun(self: saros.Tensor, dims: integer|integer[]): saros.Tensor
+---@field roll fun(self: saros.Tensor, shifts: integer, dims?: integer): saros.Tensor
+---@field clone fun(self: saros.Tensor): saros.Tensor
+---@field contiguous fun(self: saros.Tensor): saros.Tensor
+---@field to fun(self: saros.Tensor, ...: string|saros.Tensor|table): saros.Tensor x:to("float64"), x:to("cuda"), x:to(other), x:to{dtype = ..., device = ...}
+---@field float fun(self: saros.Tensor): saros.Tensor
+---@field double fun(self: saros.Tensor): saros.Tensor
+---@field long fun(self: saros.Tensor): saros.Tensor
+---@field bool fun(self: saros.Tensor): saros.Tensor
+---@field cpu fun(self: saros.Tensor): saros.Tensor
+---@field index_select fun(self: saros.Tensor, dim: integer, index: saros.Tensor): saros.Tensor
+---@field gather fun(self: saros.Tensor, dim: integer, index: saros.Tensor): saros.Tensor
+---@field scatter fun(self: saros.Tensor, dim: integer, index: saros.Tensor, source: saros.Number): saros.Tensor
+---@field scatter_add fun(self: saros.Tensor, dim: integer, index: saros.Tensor, source: saros.Tensor): saros.Tensor
+---@field masked_select fun(self: saros.Tensor, mask: saros.Tensor): saros.Tensor
+---@field nonzero fun(self: saros.Tensor): saros.Tensor int64 (count, ndim)
+---@field matmul fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
+---@field mm fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
+---@field bmm fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
+---@field mv fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
+---@field dot fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
+---@field outer fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
+---@field softmax fun(self: saros.Tensor, dim: integer): saros.Tensor
+---@field log_softmax fun(self: saros.Tensor, dim: integer): saros.Tensor
+---@field item fun(self: saros.Tensor): number|boolean The only value.
+---@field totable fun(self: saros.Tensor): any Nested tables; of a 0-dimensional tensor its value.
+---@field size fun(self: saros.Tensor, dim?: integer): integer|saros.Shape
+---@field stride fun(self: saros.Tensor): saros.Shape
+---@field dim fun(self: saros.Tensor): integer
+---@field numel fun(self: saros.Tensor): integer
+---@field is_contiguous fun(self: saros.Tensor): boolean
+---@field is_floating_point fun(self: saros.Tensor): boolean
+---@field rows fun(self: saros.Tensor): fun(): integer, saros.Tensor for i, row in x:rows() do
+---@field uniform_ fun(self: saros.Tensor, from?: number, to?: number, generator?: saros.Generator): saros.Tensor
+---@field normal_ fun(self: saros.Tensor, mean?: number, std?: number, generator?: saros.Generator): saros.Tensor
+---@field random_ fun(self: saros.Tensor, from: integer, to: integer, generator?: saros.Generator): saros.Tensor
+---@field bernoulli_ fun(self: saros.Tensor, p?: number, generator?: saros.Generator): saros.Tensor
+---@field multinomial fun(self: saros.Tensor, num_samples: integer, replacement?: boolean, generator?: saros.Generator): saros.Tensor positions
+---@field backward fun(self: saros.Tensor, gradient?: saros.Tensor, options?: {retain_graph: boolean})
+---@field detach fun(self: saros.Tensor): saros.Tensor
+---@field detach_ fun(self: saros.Tensor): saros.Tensor
+---@field requires_grad_ fun(self: saros.Tensor, requires_grad?: boolean): saros.Tensor
+---@field retain_grad fun(self: saros.Tensor)
 
 ---@class saros
---- A number, a boolean, tables of them of any depth, or a tensor (copied).
----@field tensor fun(value: any, options?: saros.MakeOptions): T
----@field zeros fun(...: dims|saros.MakeOptions): T saros.zeros(2, 3, {dtype = "float64"})
----@field ones fun(...: dims|saros.MakeOptions): T saros.ones(2, 3, {dtype = "float64"})
----@field empty fun(...: dims|saros.MakeOptions): T saros.empty(2, 3, {dtype = "float64"})
----@field rand fun(...: dims|saros.MakeOptions): T saros.rand(2, 3, {dtype = "float64"})
----@field randn fun(...: dims|saros.MakeOptions): T saros.randn(2, 3, {dtype = "float64"})
----@field full fun(size: integer[], value: number|boolean, options?: saros.MakeOptions): T
----@field zeros_like fun(t: T, options?: saros.MakeOptions): T
----@field ones_like fun(t: T, options?: saros.MakeOptions): T
----@field empty_like fun(t: T, options?: saros.MakeOptions): T
----@field rand_like fun(t: T, options?: saros.MakeOptions): T
----@field randn_like fun(t: T, options?: saros.MakeOptions): T
----@field full_like fun(t: T, value: number, options?: saros.MakeOptions): T
---- low <= value < high
----@field randint fun(low: integer, high: integer, size: integer[], options?: saros.MakeOptions): T
----@field randperm fun(n: integer, options?: saros.MakeOptions): T 1 to n in random order.
---- Below stop; with one argument from 0.
----@field arange fun(start: number, stop?: number, step?: number, options?: saros.MakeOptions): T
----@field linspace fun(start: number, stop: number, steps: integer, options?: saros.MakeOptions): T
----@field eye fun(n: integer, m?: integer, options?: saros.MakeOptions): T
----@field cat fun(tensors: T[], dim?: integer): T
----@field stack fun(tensors: T[], dim?: integer): T
----@field where fun(condition: T, a: N, b: N): T
----@field einsum fun(equation: string, ...: T): T
----@field one_hot fun(ids: T, num_classes?: integer): T
+---@field tensor fun(value: any, options?: saros.MakeOptions): saros.Tensor A number, a boolean, tables of them of any depth, or a tensor (copied).
+---@field zeros fun(...: integer|integer[]|saros.MakeOptions): saros.Tensor saros.zeros(2, 3, {dtype = "float64"})
+---@field ones fun(...: integer|integer[]|saros.MakeOptions): saros.Tensor saros.ones(2, 3, {dtype = "float64"})
+---@field empty fun(...: integer|integer[]|saros.MakeOptions): saros.Tensor saros.empty(2, 3, {dtype = "float64"})
+---@field rand fun(...: integer|integer[]|saros.MakeOptions): saros.Tensor saros.rand(2, 3, {dtype = "float64"})
+---@field randn fun(...: integer|integer[]|saros.MakeOptions): saros.Tensor saros.randn(2, 3, {dtype = "float64"})
+---@field full fun(size: integer[], value: number|boolean, options?: saros.MakeOptions): saros.Tensor
+---@field zeros_like fun(t: saros.Tensor, options?: saros.MakeOptions): saros.Tensor
+---@field ones_like fun(t: saros.Tensor, options?: saros.MakeOptions): saros.Tensor
+---@field empty_like fun(t: saros.Tensor, options?: saros.MakeOptions): saros.Tensor
+---@field rand_like fun(t: saros.Tensor, options?: saros.MakeOptions): saros.Tensor
+---@field randn_like fun(t: saros.Tensor, options?: saros.MakeOptions): saros.Tensor
+---@field full_like fun(t: saros.Tensor, value: number, options?: saros.MakeOptions): saros.Tensor
+---@field randint fun(low: integer, high: integer, size: integer[], options?: saros.MakeOptions): saros.Tensor low <= value < high
+---@field randperm fun(n: integer, options?: saros.MakeOptions): saros.Tensor 1 to n in random order.
+---@field arange fun(start: number, stop?: number, step?: number, options?: saros.MakeOptions): saros.Tensor Below stop; with one argument from 0.
+---@field linspace fun(start: number, stop: number, steps: integer, options?: saros.MakeOptions): saros.Tensor
+---@field eye fun(n: integer, m?: integer, options?: saros.MakeOptions): saros.Tensor
+---@field cat fun(tensors: saros.Tensor[], dim?: integer): saros.Tensor
+---@field stack fun(tensors: saros.Tensor[], dim?: integer): saros.Tensor
+---@field where fun(condition: saros.Tensor, a: saros.Number, b: saros.Number): saros.Tensor
+---@field einsum fun(equation: string, ...: saros.Tensor): saros.Tensor
+---@field one_hot fun(ids: saros.Tensor, num_classes?: integer): saros.Tensor
 ---@field is_tensor fun(value: any): boolean
 ---@field manual_seed fun(seed: integer)
 ---@field initial_seed fun(): integer
 ---@field get_rng_state fun(): string
 ---@field set_rng_state fun(state: string)
----@field Generator fun(): G
---- saros.no_grad(f, ...) calls f; local _ <close> = saros.no_grad() lasts to the end of the block.
----@field no_grad fun(f?: function, ...: any): any
+---@field Generator fun(): saros.Generator
+---@field no_grad fun(f?: function, ...: any): any saros.no_grad(f, ...) calls f; local _ <close> = saros.no_grad() lasts to the end of the block.
 ---@field enable_grad fun(f?: function, ...: any): any
 ---@field is_grad_enabled fun(): boolean
 ---@field set_grad_enabled fun(enabled: boolean): boolean before
----@field grad fun(outputs: T|T[], inputs: T|T[], grad_outputs?: T|T[], options?: {retain_graph: boolean, allow_unused: boolean}): T
+---@field grad fun(outputs: saros.Tensor|saros.Tensor[], inputs: saros.Tensor|saros.Tensor[], grad_outputs?: saros.Tensor|saros.Tensor[], options?: {retain_graph: boolean, allow_unused: boolean}): saros.Tensor
 ---@field set_detect_anomaly fun(on: boolean)
 ---@field set_default_dtype fun(dtype: saros.dtype)
 ---@field get_default_dtype fun(): saros.dtype
@@ -269,7 +262,7 @@
 ---@field get_default_device fun(): string
 ---@field set_num_threads fun(n: integer)
 ---@field get_num_threads fun(): integer
----@field save fun(path: string, tensors: table<string, T>, metadata?: table<string, string>)
+---@field save fun(path: string, tensors: table<string, saros.Tensor>, metadata?: table<string, string>)
 ---@field load fun(path: string, options?: {device: string}): table, table
 ---@field clock fun(): number seconds, from an arbitrary start
 ---@field file_exists fun(path: string): "file"|"directory"|"other"|nil

@@ -22,7 +22,7 @@ for _, file in ipairs(data.list_files(folder, "%.txt$")) do
   classes[#classes + 1] = file
   for _, name in ipairs(data.read_lines(file)) do
     if name ~= "" then
-      items[#items + 1] = {line = line_tensor(text.strip_marks(name)), label = saros.tensor{#classes}}
+      items[#items + 1] = {line = line_tensor(name), label = saros.tensor{#classes}}
     end
   end
 end

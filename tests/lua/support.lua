@@ -45,6 +45,21 @@ function support.assert_error(text, f, ...)
   return message
 end
 
+--- Let each allocation of f() fail, one after the other, and check after each failure.
+---@return integer how many failed
+function support.each_failing_allocation(f, check)
+  local n = 0
+  while true do
+    saros.memory_fail_at(n + 1)
+    local ok, message = pcall(f)
+    saros.memory_fail_at(0)
+    if ok then return n end
+    lu.assertStrContains(message, "memory")
+    check()
+    n = n + 1
+  end
+end
+
 --- Names in the order of an iterator of pairs.
 function support.names(iterator, ...)
   local list = {}

@@ -284,6 +284,15 @@ function TestState:test_load_refuses_everything_or_nothing()
     {strict = false})
 end
 
+function TestState:test_load_without_memory_changes_nothing()
+  local a, b = nn.Linear(3, 2), nn.Linear(3, 2):double()
+  local before = b.weight:totable()
+  local failures = support.each_failing_allocation(function() b:load_state_dict(a:state_dict()) end,
+    function() lu.assertEquals(b.weight:totable(), before) end)
+  lu.assertTrue(failures >= 2)
+  support.assert_close(b.weight, a.weight:detach():double(), 1e-7)
+end
+
 function TestState:test_through_a_file()
   local path = os.tmpname()
   local net = Net()

@@ -32,19 +32,19 @@ local function line_tensor(name)
   return saros.one_hot(saros.tensor(ids), #LETTERS):float():unsqueeze(2)
 end
 
-local function read_names(folder, plain)
+local function read_names(folder)
   local items, files = {}, data.list_files(folder, "%.txt$")
   for label, file in ipairs(files) do
     local names = read_file(file):match("^%s*(.-)%s*$")
     for name in (names .. "\n"):gmatch("(.-)\n") do
-      items[#items + 1] = {line = line_tensor(plain(name)), label = saros.tensor {label}}
+      items[#items + 1] = {line = line_tensor(name), label = saros.tensor {label}}
     end
   end
   return items, #files
 end
 
-local function losses(folder, plain, steps)
-  local items, classes = read_names(folder, plain)
+local function losses(folder, steps)
+  local items, classes = read_names(folder)
   local train = data.random_split(items, {0.85, 0.15},
                                   {generator = saros.Generator():manual_seed(2024)})
   saros.manual_seed(7)
@@ -84,15 +84,14 @@ TestNamesCurve = {}
 function TestNamesCurve.test_shipped_names()
   local expected = read_row("tests/golden/names_curve_shipped.json", "RNN")
   lu.assertTrue(#expected >= 40)
-  compare(expected, losses("data/names", text.strip_marks, #expected))
+  compare(expected, losses("data/names", #expected))
 end
 
--- The full curve was made without taking marks off: letters with marks are `_`.
 if os.getenv("SAROS_DATA") then
   function TestNamesCurve.test_full_names()
     local expected = read_row("tests/golden/names_curve_seed7.json", "RNN")
     lu.assertEquals(#expected, 60)
-    compare(expected, losses(os.getenv("SAROS_DATA") .. "/names", function(s) return s end, 60))
+    compare(expected, losses(os.getenv("SAROS_DATA") .. "/names", 60))
   end
 end
 

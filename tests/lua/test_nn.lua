@@ -17,16 +17,24 @@ local function check_recurrent(name, layer)
   end
   local x = case.x:requires_grad_(true)
   local h0 = case.h0 and case.h0:requires_grad_(true)
-  local y, hn = layer(x, h0)
+  local c0 = case.c0 and case.c0:requires_grad_(true)
+  local y, state = layer(x, c0 and {h0, c0} or h0)
+  local hn, cn = state, nil
+  if case.cn then hn, cn = state[1], state[2] end
   assert_close(y, case.y, 1e-5, name .. " y")
   assert_close(hn, case.hn, 1e-5, name .. " hn")
   local loss = (y * case["cot.y"]):sum() + (hn * case["cot.hn"]):sum()
+  if cn then
+    assert_close(cn, case.cn, 1e-5, name .. " cn")
+    loss = loss + (cn * case["cot.cn"]):sum()
+  end
   loss:backward()
   for key, parameter in layer:named_parameters() do
     assert_close(parameter.grad, case["grad." .. key], 1e-5, name .. " grad " .. key)
   end
   assert_close(x.grad, case["grad.x"], 1e-5, name .. " grad x")
   if h0 then assert_close(h0.grad, case["grad.h0"], 1e-5, name .. " grad h0") end
+  if c0 then assert_close(c0.grad, case["grad.c0"], 1e-5, name .. " grad c0") end
 end
 
 local TestRecurrentGolden = {}

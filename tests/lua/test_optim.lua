@@ -180,6 +180,20 @@ function TestState:test_refuses_what_does_not_fit()
   assert_error("a table of state_dict() expected", groups.load_state_dict, groups, {})
 end
 
+function TestState:test_a_step_without_memory_changes_nothing()
+  local p, q = parameter(1, 2), parameter(3)
+  give(p, 1, 1)
+  give(q, 1)
+  local optimizer = optim.SGD({p, q}, {lr = 0.5, momentum = 0.9, dampening = 0.5})
+  local failures = support.each_failing_allocation(function() optimizer:step() end, function()
+    lu.assertEquals(p:totable(), {1, 2})
+    lu.assertEquals(q:totable(), {3})
+  end)
+  lu.assertTrue(failures >= 2)
+  lu.assertEquals(p:totable(), {0.5, 1.5}) -- and the first step is a first step
+  lu.assertEquals(q:totable(), {2.5})
+end
+
 -- ---- wrong use ------------------------------------------------------------------------------
 
 local TestWrong = {}

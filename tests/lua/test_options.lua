@@ -2,6 +2,7 @@
 package.path = (arg[0]:match("^(.*/)") or "./") .. "?.lua;" .. package.path
 local lu = require "luaunit"
 local saros = require "saros"
+local core = require "saros.core"
 local options = require "saros.options"
 local class = require "saros.class"
 local ordered = require "saros.ordered"
@@ -122,6 +123,21 @@ function TestSaros:test_parts()
   local classes = {}
   for name in pairs(nn) do classes[name] = true end
   lu.assertTrue(classes.LSTM and classes.functional and classes.BCELoss)
+end
+
+-- types.lua, which editors read, has the names that there are.
+function TestSaros:test_types()
+  local types = assert(core.read_file("lua/saros/types.lua"))
+  local tensor, functions = types:match("@class saros.Tensor\n(.*)@class saros\n(.*)")
+  local attributes = {T = true, _version = true}
+  for _, name in ipairs {"shape", "dtype", "device", "ndim", "grad", "requires_grad", "is_leaf",
+    "is_parameter", "grad_fn"} do
+    attributes[name] = true
+  end
+  for name in tensor:gmatch("@field ([%w_]+)") do
+    lu.assertTrue(core.methods[name] ~= nil or attributes[name], "no method " .. name)
+  end
+  for name in functions:gmatch("@field ([%w_]+)") do lu.assertNotNil(saros[name], name) end
 end
 
 support.run {

@@ -147,7 +147,7 @@ TestUse = wrong.tests {
   {"batch_norm_dims", function() batch_norm(v) end, "BatchNorm1d", "[3]"},
   {"batch_norm_one", function() batch_norm(saros.ones(1, 3)) end, "BatchNorm1d", "[1, 3]"},
   {"loss_no_target", function() nn.NLLLoss()(weight) end, "nll_loss", "target"},
-  {"loss_labels", function() nn.CrossEntropyLoss()(weight, ids + 5) end, "cross_entropy", "target 6"},
+  {"loss_labels", function() nn.CrossEntropyLoss()(weight, ids + 5) end, "target 6"},
   {"loss_string", function() nn.MSELoss()(v, "v") end, "mse_loss", "string"},
   {"tanh_module_nil", function() nn.Tanh()() end, "tanh", "nil"},
   {"softmax_module_dim", function() nn.Softmax(4)(weight) end, "softmax", "4"},

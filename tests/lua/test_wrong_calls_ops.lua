@@ -213,7 +213,7 @@ TestAutograd = wrong.tests {
   end, "backward", "retain_graph"},
   {"backward_gradient_shape", function() (leaf * 2):backward(v) end, "backward", "[3]"},
   {"backward_gradient_number", function() (leaf * 2):backward(1) end, "backward", "gradient"},
-  {"backward_typo", function() (leaf * 2):sum():backward {retain = true} end, "backward", "'retain'"},
+  {"backward_typo", function() (leaf * 2):sum():backward {retain = true} end, "'retain'"},
   {"backward_after_no_grad", function()
     saros.no_grad(function() return (leaf * 2):sum() end):backward()
   end, "backward"},

@@ -14,7 +14,7 @@
   X(ABS_SUM_POW, double, 0, s + power(v, parameter), s + t)                             \
   X(ABS_MAX, T, 0, SR_NAN_MAX(s, SR_ABS(v)), SR_NAN_MAX(s, t))                          \
   X(ABS_MIN, T, INFINITY, SR_NAN_MIN(s, SR_ABS(v)), SR_NAN_MIN(s, t))                   \
-  X(COUNT, double, 0, s + (v != 0), s + t)
+  X(COUNT, double, 0, s + (v != 0 ? 1.0 : 0.0), s + t)
 
 #include "backend/cpu/kernels.h"
 #include "backend/formulae.h"

@@ -44,6 +44,7 @@ typedef struct {
 
 static void simplify(work *w, const sr_reduction_plan *plan) {
   w->results = w->values = 1;
+  w->outer_ndim = w->inner_ndim = 0;
   for (int d = 0; d < plan->outer_ndim; d++) {
     int64_t size = plan->outer_size[d], x = plan->outer_x_stride[d], out = plan->outer_out_stride[d];
     w->results *= size;
@@ -371,14 +372,15 @@ static sr_status reduce_nothing(const work *w) {
 }
 
 sr_status sr__cpu_reduce(const sr_reduction_plan *plan) {
-  work w = {.kernels = table_of(plan->dtype),
-            .kind = plan->kind,
-            .kernel = kernel_kind(plan->kind),
-            .dtype = plan->dtype,
-            .bytes = sr__cpu_bytes[plan->dtype],
-            .parameter = plan->parameter,
-            .x = plan->x,
-            .out = plan->out};
+  work w; /* large: no initialiser, for the sake of small reductions */
+  w.kernels = table_of(plan->dtype);
+  w.kind = plan->kind;
+  w.kernel = kernel_kind(plan->kind);
+  w.dtype = plan->dtype;
+  w.bytes = sr__cpu_bytes[plan->dtype];
+  w.parameter = plan->parameter;
+  w.x = plan->x;
+  w.out = plan->out;
   if (!w.kernels->part[w.kernel] || (w.dtype == SR_bool && w.kind == SR_REDUCE_COUNT))
     return sr__fail(SR_DTYPE, "%s: not for %s", name_of(w.kind), sr_dtype_name(w.dtype));
   simplify(&w, plan);

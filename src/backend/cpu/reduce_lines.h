@@ -8,7 +8,8 @@
  *   SR_REDUCE_TABLE  name of the table
  *
  * `part` keeps SR_LANES accumulators, element i going to accumulator i mod SR_LANES, and joins
- * them as a tree: the order of additions follows from n alone. */
+ * them as a tree (below SR_LANES values there is one accumulator): the order of additions
+ * follows from n alone. */
 #include "backend/cpu/kernels.h"
 #include "backend/formulae.h"
 
@@ -17,6 +18,15 @@
     const T *x = values;                                                                      \
     A lanes[SR_LANES];                                                                        \
     (void)parameter;                                                                          \
+    if (n < SR_LANES) {                                                                       \
+      A s = start;                                                                            \
+      for (int64_t k = 0; k < n; k++) {                                                       \
+        const T v = x[k];                                                                     \
+        s = step;                                                                             \
+      }                                                                                       \
+      out->SR_FIELD = s;                                                                      \
+      return;                                                                                 \
+    }                                                                                         \
     for (int lane = 0; lane < SR_LANES; lane++) lanes[lane] = start;                          \
     int64_t i = 0;                                                                            \
     for (; i + SR_LANES <= n; i += SR_LANES) {                                                \

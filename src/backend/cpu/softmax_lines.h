@@ -1,7 +1,7 @@
 /* softmax_lines.h: softmax, log softmax and their gradients for one element type.
  * Included by kernels_softmax_*.c, which define T, SR_TAG and SR_SOFTMAX_TABLE.
  *
- *   softmax      y = e^(x - m) / s with m = max x, s = sum e^(x - m)   dx = y (g - sum g y)
+ *   softmax      y = e^(x - m) / s, m = max x, s = sum e^(x - m)       dx = y (g - sum g y)
  *   log softmax  y = x - m - log s                                     dx = g - e^y sum g
  *
  * A row with a NaN or +inf, or of -inf alone, gives NaN, as in PyTorch. Sums are
@@ -31,8 +31,9 @@ static inline double joined(const double lanes[SR_LANES]) {
 
 /* ---- rows: vectors from `i` to the last full one, then the rest -------------------------- */
 
+/* A NaN is passed over: it makes its power and with it the sum and every result NaN. */
 static inline void max_lanes(const T *x, T *max) {
-  SR_LANE_LOOP max[lane] = SR_NAN_MAX(max[lane], x[lane]);
+  SR_LANE_LOOP max[lane] = x[lane] > max[lane] ? x[lane] : max[lane];
 }
 
 static inline void exp_lanes(const T *x, T max, T *e, double *sums) {
@@ -50,7 +51,7 @@ static T row_max(int64_t n, const T *x) {
   if (i < n) max_lanes(load_rest(x + i, n - i, -INFINITY, rest), lanes);
   for (int width = SR_LANES / 2; width; width /= 2)
     for (int lane = 0; lane < width; lane++)
-      lanes[lane] = SR_NAN_MAX(lanes[lane], lanes[lane + width]);
+      lanes[lane] = lanes[lane + width] > lanes[lane] ? lanes[lane + width] : lanes[lane];
   return lanes[0];
 }
 
@@ -65,8 +66,8 @@ static void softmax_row(int64_t n, const T *x, T *y) {
     exp_lanes(load_rest(x + i, n - i, -INFINITY, rest), max, e, sums);
     memcpy(y + i, e, (size_t)(n - i) * sizeof *y);
   }
-  const T sum = (T)joined(sums);
-  _Pragma("omp simd") for (int64_t k = 0; k < n; k++) y[k] /= sum;
+  const T scale = (T)(1 / joined(sums));
+  _Pragma("omp simd") for (int64_t k = 0; k < n; k++) y[k] *= scale;
 }
 
 static void log_softmax_row(int64_t n, const T *x, T *y) {
@@ -126,72 +127,79 @@ static void row_grad(int64_t n, bool log, const void *g, const void *y, void *dx
     softmax_row_grad(n, g, y, dx);
 }
 
-/* SR_LANES values from x, of which `width` are there; the others are 0. */
-static inline const T *whole(const T *x, int64_t width, T rest[SR_LANES]) {
-  return width >= SR_LANES ? x : load_rest(x, width, 0, rest);
+/* ---- columns: lane j is column j. A panel has SR_LANES of them, or fewer (`width`) ---------- */
+
+static inline const T *load(const T *x, int64_t width, T rest[SR_LANES]) {
+  return width == SR_LANES ? x : load_rest(x, width, 0, rest);
 }
 
-static inline void put(T *y, int64_t width, const T values[SR_LANES]) {
-  memcpy(y, values, (size_t)(width < SR_LANES ? width : SR_LANES) * sizeof *y);
+static inline void store(T *y, int64_t width, const T values[SR_LANES]) {
+  memcpy(y, values, (size_t)width * sizeof *y);
 }
 
-/* ---- columns: lane j is column j ---------------------------------------------------------- */
-
-static void columns(int64_t n, int64_t stride, int64_t width, bool log, const void *in, void *out) {
-  const T *x = in;
-  T *y = out;
+static inline void panel(int64_t n, int64_t stride, int64_t width, bool log, const T *x, T *y) {
   T max[SR_LANES], e[SR_LANES], rest[SR_LANES], scale[SR_LANES];
   double sums[SR_LANES];
   SR_LANE_LOOP max[lane] = -INFINITY;
   SR_LANE_LOOP sums[lane] = 0;
+  for (int64_t i = 0; i < n; i++) max_lanes(load(x + i * stride, width, rest), max);
   for (int64_t i = 0; i < n; i++) {
-    const T *v = whole(x + i * stride, width, rest);
-    SR_LANE_LOOP max[lane] = SR_NAN_MAX(max[lane], v[lane]);
-  }
-  for (int64_t i = 0; i < n; i++) {
-    const T *v = whole(x + i * stride, width, rest);
+    const T *v = load(x + i * stride, width, rest);
     SR_LANE_LOOP {
       e[lane] = SR_F(exp)(v[lane] - max[lane]);
       sums[lane] += (double)e[lane];
     }
-    if (!log) put(y + i * stride, width, e);
+    if (!log) store(y + i * stride, width, e);
   }
   for (int lane = 0; lane < SR_LANES; lane++)
-    scale[lane] = log ? (T)SR_NAME(f64, log)(sums[lane]) : (T)sums[lane];
+    scale[lane] = (T)(log ? SR_NAME(f64, log)(sums[lane]) : 1 / sums[lane]);
   for (int64_t i = 0; i < n; i++) {
-    const T *v = whole((log ? x : y) + i * stride, width, rest);
+    const T *v = load((log ? x : y) + i * stride, width, rest);
     if (log) {
       SR_LANE_LOOP e[lane] = v[lane] - max[lane] - scale[lane];
     } else {
-      SR_LANE_LOOP e[lane] = v[lane] / scale[lane];
+      SR_LANE_LOOP e[lane] = v[lane] * scale[lane];
     }
-    put(y + i * stride, width, e);
+    store(y + i * stride, width, e);
   }
 }
 
-static void columns_grad(int64_t n, int64_t stride, int64_t width, bool log, const void *in_g,
-                         const void *in_y, void *out) {
-  const T *g = in_g, *y = in_y;
-  T *dx = out;
+static void columns(int64_t n, int64_t stride, int64_t width, bool log, const void *x, void *y) {
+  if (width == SR_LANES)
+    panel(n, stride, SR_LANES, log, x, y);
+  else
+    panel(n, stride, width, log, x, y);
+}
+
+static inline void panel_grad(int64_t n, int64_t stride, int64_t width, bool log, const T *g,
+                              const T *y, T *dx) {
   T rest_g[SR_LANES], rest_y[SR_LANES], d[SR_LANES], sum[SR_LANES];
   double sums[SR_LANES];
   SR_LANE_LOOP sums[lane] = 0;
   for (int64_t i = 0; i < n; i++) {
-    const T *vg = whole(g + i * stride, width, rest_g);
-    const T *vy = whole(y + i * stride, width, rest_y);
+    const T *vg = load(g + i * stride, width, rest_g);
+    const T *vy = load(y + i * stride, width, rest_y);
     SR_LANE_LOOP sums[lane] += log ? (double)vg[lane] : (double)vg[lane] * (double)vy[lane];
   }
   SR_LANE_LOOP sum[lane] = (T)sums[lane];
   for (int64_t i = 0; i < n; i++) {
-    const T *vg = whole(g + i * stride, width, rest_g);
-    const T *vy = whole(y + i * stride, width, rest_y);
+    const T *vg = load(g + i * stride, width, rest_g);
+    const T *vy = load(y + i * stride, width, rest_y);
     if (log) {
       SR_LANE_LOOP d[lane] = vg[lane] - SR_F(exp)(vy[lane]) * sum[lane];
     } else {
       SR_LANE_LOOP d[lane] = vy[lane] * (vg[lane] - sum[lane]);
     }
-    put(dx + i * stride, width, d);
+    store(dx + i * stride, width, d);
   }
+}
+
+static void columns_grad(int64_t n, int64_t stride, int64_t width, bool log, const void *g,
+                         const void *y, void *dx) {
+  if (width == SR_LANES)
+    panel_grad(n, stride, SR_LANES, log, g, y, dx);
+  else
+    panel_grad(n, stride, width, log, g, y, dx);
 }
 
 const sr__softmax_table SR_ISA_NAME(SR_SOFTMAX_TABLE) = {row, row_grad, columns, columns_grad};
