@@ -286,6 +286,7 @@ typedef struct {
   const double *defaults; /* of the parameters */
   bool differentiable;
   bool in_place;          /* has a form with _ */
+  bool internal;          /* for the operations above only: no method of that name */
   bool returns_bool;
   double low, high;       /* where the tests draw arguments from */
 } sr_pointwise_info;

@@ -67,17 +67,21 @@ const char *sr_stray_key(lua_State *L, int i) {
   return NULL;
 }
 
-static bool has_string_key(lua_State *L, int i) {
-  if (lua_rawlen(L, i) > MOST_LIST_ITEMS) return false;
+/* A table with names as keys; an empty one too where it is not the first argument. */
+static bool is_options(lua_State *L, int i) {
+  lua_Unsigned items = lua_rawlen(L, i);
+  if (items > MOST_LIST_ITEMS) return false;
+  bool empty = true;
   lua_pushnil(L);
   while (lua_next(L, i)) {
     lua_pop(L, 1);
+    empty = false;
     if (lua_type(L, -1) == LUA_TSTRING) {
       lua_pop(L, 1);
       return true;
     }
   }
-  return false;
+  return empty && i > 1;
 }
 
 static void refuse_option(lua_State *L, const char *function, const char *name,
@@ -112,7 +116,7 @@ static void spread(lua_State *L, int table, int given, const char *function,
 void sr_arguments(lua_State *L, const char *function, const char *const *names) {
   int n = 0, given = lua_gettop(L);
   while (names[n]) n++;
-  bool named = given > 0 && lua_type(L, given) == LUA_TTABLE && has_string_key(L, given);
+  bool named = given > 0 && lua_type(L, given) == LUA_TTABLE && is_options(L, given);
   if (given - named > n)
     sr_error(L, "%s: at most %d arguments are expected, got %d", function, n, given);
   if (!named) {
@@ -254,7 +258,7 @@ int sr_check_list(lua_State *L, int i, int64_t out[SR_MAX_DIMS], const char *fun
 }
 
 void sr_check_dims(lua_State *L, int i, sr_dims *dims, const char *function, const char *argument) {
-  dims->n = 0;
+  *dims = (sr_dims){0};
   if (lua_isnoneornil(L, i)) return;
   int64_t list[SR_MAX_DIMS];
   if (lua_type(L, i) == LUA_TTABLE) {

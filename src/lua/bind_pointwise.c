@@ -191,12 +191,13 @@ static void alias(lua_State *L, const char *name, const char *of) {
   register_closure(L, name);
 }
 
-/* The list for tests: {name, arity, parameters, differentiable, in_place, low, high}. */
+/* The list for tests: {name, arity, parameters, differentiable, in_place, returns_bool, low,
+ * high, call}, internal ones too. */
 static void push_list(lua_State *L) {
   lua_newtable(L);
   for (sr_pointwise_op op = 0; op < sr_pointwise_count(); op++) {
     const sr_pointwise_info *info = sr_pointwise_get(op);
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 9);
     lua_pushstring(L, info->name);
     lua_setfield(L, -2, "name");
     lua_pushinteger(L, info->arity);
@@ -213,12 +214,16 @@ static void push_list(lua_State *L) {
     lua_setfield(L, -2, "low");
     lua_pushnumber(L, info->high);
     lua_setfield(L, -2, "high");
+    lua_pushinteger(L, op);
+    lua_pushcclosure(L, pointwise, 1);
+    lua_setfield(L, -2, "call");
     lua_rawseti(L, -2, op + 1);
   }
 }
 
 void sr_bind_pointwise(lua_State *L) {
-  for (sr_pointwise_op op = 0; op < sr_pointwise_count(); op++) register_operation(L, op);
+  for (sr_pointwise_op op = 0; op < sr_pointwise_count(); op++)
+    if (!sr_pointwise_get(op)->internal) register_operation(L, op);
   register_scaled(L, "add", add);
   register_scaled(L, "add_", add_in_place);
   register_scaled(L, "sub", sub);

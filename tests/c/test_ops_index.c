@@ -198,6 +198,25 @@ static void embedding_gradient(void **state) {
   sr_tensor_release(w);
 }
 
+/* A 0-dimensional tensor is indexed as one of size 1. */
+static void gradients_of_zero_dimensions(void **state) {
+  (void)state;
+  sr_tensor *x = leaf(tensor(SR_float64, SCALAR, VALUES(5))), *i = ids_of(SCALAR, VALUES(-1)), *y, *z;
+  OK(sr_gather(x, 0, i, &y));
+  OK(sr_scatter_add(x, 0, i, y, &z));
+  EXPECT(sr_tensor_retain(z), SR_float64, SCALAR, VALUES(10));
+  OK(sr_backward(z, NULL, false));
+  EXPECT(sr_tensor_retain(sr_grad(x)), SR_float64, SCALAR, VALUES(2));
+  sr_tensor_release(z);
+  sr_tensor_release(y);
+  OK(sr_scatter(x, 0, i, NUMBER(3), &z));
+  OK(sr_backward(z, NULL, false));
+  EXPECT(sr_tensor_retain(sr_grad(x)), SR_float64, SCALAR, VALUES(2));
+  sr_tensor_release(z);
+  sr_tensor_release(i);
+  sr_tensor_release(x);
+}
+
 static void changed_ids_are_noticed(void **state) {
   (void)state;
   sr_tensor *w = leaf(counting(SR_float64, SIZES(2, 1))), *y, *i = ids_of(SIZES(1), VALUES(1));
@@ -361,6 +380,7 @@ int main(void) {
       TEST(scattering),
       TEST(embeddings),
       TEST(embedding_gradient),
+      TEST(gradients_of_zero_dimensions),
       TEST(changed_ids_are_noticed),
       TEST(one_hots),
       TEST(masks),

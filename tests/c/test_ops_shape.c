@@ -382,6 +382,15 @@ static void overlapping_writes(void **state) {
   sr_tensor_release(to);
   sr_tensor_release(from);
   sr_tensor_release(x);
+  enum { N = 40 };
+  x = counting(SR_int64, SIZES(N, N));
+  OK(sr_t(x, &from));
+  OK(sr_copy_(x, from)); /* elements change places */
+  const int64_t *values = sr_tensor_data(x);
+  for (int i = 0; i < N; i++)
+    for (int j = 0; j < N; j++) assert_true(values[i * N + j] == j * N + i + 1);
+  sr_tensor_release(from);
+  sr_tensor_release(x);
 }
 
 static void choices(void **state) {
@@ -505,6 +514,23 @@ static void assignments_cost_their_size(void **state) {
   sr_tensor_release(total);
   sr_tensor_release(v);
   sr_tensor_release(x);
+}
+
+/* What is wholly overwritten was used all the same: its gradient is 0, not absent. */
+static void overwritten_values_have_gradient_zero(void **state) {
+  (void)state;
+  for (int by = 0; by < 3; by++) {
+    sr_tensor *a = leaf(six()), *x, *g, *value = six();
+    OK(sr_clone(a, &x));
+    if (by == 0) OK(sr_fill_(x, sr_number(1)));
+    if (by == 1) OK(sr_copy_(x, value));
+    if (by == 2) OK(sr_assign(x, x, NUMBER(1)));
+    OK(sr_gradients(1, &x, &value, 1, &a, false, false, &g));
+    EXPECT(g, SR_float64, SIZES(2, 3), VALUES(0, 0, 0, 0, 0, 0));
+    sr_tensor_release(value);
+    sr_tensor_release(x);
+    sr_tensor_release(a);
+  }
 }
 
 /* The gradient that a caller keeps is not written to. */
@@ -788,6 +814,7 @@ int main(void) {
       TEST(integers_take_no_gradient),
       TEST(parts_cost_their_size),
       TEST(assignments_cost_their_size),
+      TEST(overwritten_values_have_gradient_zero),
       TEST(kept_gradients_stay),
       TEST(a_given_gradient_stays),
       TEST(gradient_of_to),

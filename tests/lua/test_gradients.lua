@@ -38,7 +38,7 @@ end
 for _, op in ipairs(core.pointwise_operations) do
   if op.differentiable then
     TestPointwise["test_" .. op.name] = function()
-      local f = with_parameters(op.name, core[op.name])
+      local f = with_parameters(op.name, op.call)
       local function fresh(...) return random(op.low, op.high, ...) end
       if op.arity == 1 then
         gradcheck.check_layouts(op.name, f, {fresh {3, 4}})

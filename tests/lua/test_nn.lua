@@ -64,6 +64,25 @@ function TestRecurrentGolden:test_three_layers_both_ways_without_bias()
     nn.RNN(6, 10, {bidirectional = true, num_layers = 3, bias = false, batch_first = true}))
 end
 
+-- LSTM and GRU: {sizes of the LSTM, sizes of the GRU, options} by the end of the file's name.
+local gated = {
+  plain = {{4, 5}, {7, 5}, {}},
+  b1_t1 = {{8, 11}, {8, 10}, {}},
+  bi = {{5, 5}, {6, 4}, {bidirectional = true}},
+  bf_2layer = {{7, 6}, {4, 9}, {batch_first = true, num_layers = 2}},
+  wide = {{37, 66}, {36, 65}, {num_layers = 2}},
+  bi_3layer_nobias = {{7, 4}, {9, 9},
+    {bidirectional = true, num_layers = 3, bias = false, batch_first = true}},
+}
+for ending, case in pairs(gated) do
+  for k, class in ipairs {"LSTM", "GRU"} do
+    local name = class .. "_" .. ending
+    TestRecurrentGolden["test_" .. name] = function()
+      check_recurrent(name, nn[class](case[k][1], case[k][2], case[3]))
+    end
+  end
+end
+
 -- ---- recurrent layers ------------------------------------------------------------
 
 local TestRecurrent = {}

@@ -81,7 +81,7 @@ static sr_status open_scratch(walk *w, bool backward) {
 
 /* Backward reads weight_hh in the order it has in memory: packed or not, the results are
  * the same, and up to this many bytes so is the speed. */
-enum { PACK_BYTES = 1 << 20 };
+enum { PACK_BYTES = 1 << 19 };
 
 static sr_status open_weight(walk *w, bool backward) {
   const sr_recurrent_plan *p = w->plan;

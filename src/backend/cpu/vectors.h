@@ -39,24 +39,28 @@ static inline void sr__store_float(float *p, sr_vector_float v) { *(sr_loose_flo
 static inline void sr__store_double(double *p, sr_vector_double v) { *(sr_loose_double *)p = v; }
 
 /* Lane i is lane from[i] of a and b laid side by side. */
-#define SR_SHUFFLE(type)                                                            \
-  static inline __attribute__((always_inline)) sr_vector_##type sr__shuffle_##type( \
-      sr_vector_##type a, sr_vector_##type b, sr_lanes_##type from) {               \
-    SR_SHUFFLE_BODY(type)                                                           \
-  }
+static inline __attribute__((always_inline)) sr_vector_float sr__shuffle_float(
+    sr_vector_float a, sr_vector_float b, sr_lanes_float from) {
 #if defined(__clang__)
-#define SR_SHUFFLE_BODY(type)                                                      \
-  sr_vector_##type to;                                                             \
-  for (int i = 0; i < SR_LANES_##type; i++)                                        \
-    to[i] = from[i] < SR_LANES_##type ? a[from[i]] : b[from[i] - SR_LANES_##type]; \
+  sr_vector_float to = a;
+  for (int i = 0; i < SR_LANES_float; i++)
+    to[i] = from[i] < SR_LANES_float ? a[from[i]] : b[from[i] - SR_LANES_float];
   return to;
 #else
-#define SR_SHUFFLE_BODY(type) return __builtin_shuffle(a, b, from);
+  return __builtin_shuffle(a, b, from);
 #endif
-SR_SHUFFLE(float)
-SR_SHUFFLE(double)
-#undef SR_SHUFFLE
-#undef SR_SHUFFLE_BODY
+}
+static inline __attribute__((always_inline)) sr_vector_double sr__shuffle_double(
+    sr_vector_double a, sr_vector_double b, sr_lanes_double from) {
+#if defined(__clang__)
+  sr_vector_double to = a;
+  for (int i = 0; i < SR_LANES_double; i++)
+    to[i] = from[i] < SR_LANES_double ? a[from[i]] : b[from[i] - SR_LANES_double];
+  return to;
+#else
+  return __builtin_shuffle(a, b, from);
+#endif
+}
 
 /* f(0, d), f(1, d), .. for every lane: the list of a constant shuffle. */
 #define SR_FIRST_2(f, d) f(0, d), f(1, d)
