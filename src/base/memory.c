@@ -19,9 +19,9 @@ enum { CACHE_BLOCKS = 1 };
 
 enum {
   ALIGNMENT = 64,
-  SMALLEST_LOG2 = 6,            /* 64 bytes */
-  LARGEST_LOG2 = 30,            /* blocks above 1 GiB are not cached */
-  STEPS = 4,                    /* size classes per power of two */
+  SMALLEST_LOG2 = 6, /* 64 bytes */
+  LARGEST_LOG2 = 30, /* blocks above 1 GiB are not cached */
+  STEPS = 4,         /* size classes per power of two */
   CLASSES = (LARGEST_LOG2 - SMALLEST_LOG2) * STEPS + 1
 };
 static const int64_t cache_limit = INT64_C(256) << 20;
@@ -62,7 +62,8 @@ static int size_class(size_t bytes, size_t *rounded) {
     return 0;
   }
   if (bytes > (size_t)1 << LARGEST_LOG2) {
-    *rounded = bytes > SIZE_MAX - ALIGNMENT ? 0 : (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    *rounded =
+        bytes > SIZE_MAX - ALIGNMENT ? 0 : (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     return -1;
   }
   int log2 = 63 - __builtin_clzll(bytes - 1); /* 2^log2 < bytes <= 2^(log2 + 1) */
@@ -86,13 +87,32 @@ static bool injected_failure(void) {
   return true;
 }
 
+/* Linux hands out more than there is and kills who uses it: ask before a large request. */
+static bool machine_has(size_t bytes) {
+  enum { LARGE = 64 << 20 };
+  if (bytes < LARGE) return true;
+  FILE *file = fopen("/proc/meminfo", "r");
+  if (!file) return true;
+  char line[128];
+  unsigned long long kilobytes = UINT64_MAX / 1024;
+  while (fgets(line, sizeof line, file) && sscanf(line, "MemAvailable: %llu", &kilobytes) != 1) {
+  }
+  fclose(file);
+  return bytes / 1024 < kilobytes;
+}
+
+static void *ask_system(size_t bytes) {
+  if (!machine_has(bytes)) return NULL;
+  return memory.system.resize(memory.system.user, NULL, 0, bytes);
+}
+
 static void *from_system(size_t bytes) {
-  void *block = memory.system.resize(memory.system.user, NULL, 0, bytes);
+  void *block = ask_system(bytes);
   if (block) return block;
   sr_memory_trim();
   if (memory.release_some) memory.release_some(memory.release_user);
   sr_memory_trim();
-  return memory.system.resize(memory.system.user, NULL, 0, bytes);
+  return ask_system(bytes);
 }
 
 static void *out_of_memory(size_t bytes) {

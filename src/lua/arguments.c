@@ -103,7 +103,8 @@ static void spread(lua_State *L, int table, int given, const char *function,
       if (!target) refuse_option(L, function, name, names);
     } else {
       /* {1, keepdim = true}: list items take the positions after those given */
-      target = lua_isinteger(L, -2) ? given + (int)lua_tointeger(L, -2) : 0;
+      lua_Integer item = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+      target = given + (int)(item > MOST_LIST_ITEMS ? 0 : item);
       if (target <= given || target >= table)
         sr_error(L, "%s: an options table has names as keys", function);
     }

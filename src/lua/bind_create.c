@@ -54,16 +54,18 @@ typedef struct {
 
 static const char *const making_names[] = {"dtype", "device", "requires_grad", "generator", NULL};
 
-/* If the last argument is a table with string keys, take dtype, device, ... from it and
- * remove it. (A list of sizes has none.) */
-static void read_options(lua_State *L, const char *function, making *m, sr_dtype otherwise) {
+/* If there is an argument behind the first `least` and the last is a table with string keys,
+ * take dtype, device, ... from it and remove it. (A list of sizes has none.) */
+static void read_options_after(lua_State *L, int least, const char *function, making *m,
+                               sr_dtype otherwise) {
   int top = lua_gettop(L);
   m->function = function;
   m->dtype = otherwise;
   m->device = default_device;
   m->requires_grad = false;
   m->generator = NULL;
-  if (top == 0 || lua_type(L, top) != LUA_TTABLE || lua_rawlen(L, top) > 0) return;
+  if (top > 1 && lua_isnil(L, top)) lua_settop(L, --top); /* no options */
+  if (top <= least || lua_type(L, top) != LUA_TTABLE || lua_rawlen(L, top) > 0) return;
   lua_pushnil(L);
   while (lua_next(L, top)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
@@ -84,6 +86,10 @@ static void read_options(lua_State *L, const char *function, making *m, sr_dtype
     lua_pop(L, 1);
   }
   lua_settop(L, top - 1);
+}
+
+static void read_options(lua_State *L, const char *function, making *m, sr_dtype otherwise) {
+  read_options_after(L, 0, function, m, otherwise);
 }
 
 static void read_making(lua_State *L, int first, const char *function, making *m,
@@ -215,7 +221,8 @@ static int create_randn_like(lua_State *L) {
 /* randint(low, high, {sizes}) or randint(high, {sizes}): low <= value < high */
 static int create_randint(lua_State *L) {
   making m;
-  read_options(L, "randint", &m, SR_int64);
+  int sizes_at = lua_type(L, 2) == LUA_TTABLE ? 2 : 3;
+  read_options_after(L, sizes_at, "randint", &m, SR_int64);
   if (lua_gettop(L) == 2) {
     lua_pushinteger(L, 0);
     lua_insert(L, 1);

@@ -189,7 +189,7 @@ static int push_pieces(lua_State *L, sr_tensor *x, int dim, int64_t n,
 
 /* state: total size, piece size */
 static int64_t equal_piece(const int64_t *state, int64_t k) {
-  int64_t left = state[0] - k * state[1];
+  int64_t left = state[0] - k * state[1]; /* k * size <= total */
   return left < state[1] ? left : state[1];
 }
 static int64_t listed_piece(const int64_t *state, int64_t k) { return state[k]; }
@@ -205,7 +205,7 @@ static int64_t size_of(lua_State *L, const sr_tensor *x, int *dim, const char *f
 
 static int push_equal(lua_State *L, sr_tensor *x, int dim, int64_t total, int64_t piece) {
   int64_t state[2] = {total, piece};
-  int64_t n = total == 0 ? 1 : (total + piece - 1) / piece;
+  int64_t n = total == 0 ? 1 : total / piece + (total % piece != 0);
   return push_pieces(L, x, dim, n, equal_piece, state);
 }
 

@@ -35,8 +35,7 @@ static inline void must_fail(sr_status status, sr_status expected, const char *t
                              const char *call, const char *file, int line) {
   if (status == expected && strstr(sr_message(), text)) return;
   print_error("%s:%d: %s: expected %s with '%s', got %s: %s\n", file, line, call,
-              sr_status_name(expected), text, sr_status_name(status),
-              status ? sr_message() : "");
+              sr_status_name(expected), text, sr_status_name(status), status ? sr_message() : "");
   fail();
 }
 #define FAILS(call, status, text) must_fail((call), (status), (text), #call, __FILE__, __LINE__)
@@ -139,7 +138,8 @@ static inline void expect_at(sr_tensor *t, sr_dtype dtype, int ndim, const int64
 }
 /* Values in a shape: EXPECT(t, SR_int64, SIZES(2), VALUES(1, 2)) */
 #define EXPECT(t, dtype, ...) expect_at((t), (dtype), __VA_ARGS__, __FILE__, __LINE__)
-#define SCALAR 0, (const int64_t[]) { 0 }
+#define SCALAR \
+  0, (const int64_t[]) { 0 }
 #define NOTHING \
   (const double[]) { 0 }
 
@@ -167,8 +167,8 @@ typedef struct {
   sr_status (*function)(sr_tensor *const *x, sr_tensor **y);
   int n;
   gradcheck_shape input[GRADCHECK_INPUTS];
-  unsigned layouts;  /* 0: all */
-  double low, high;  /* 0, 0: -2 to 2 */
+  unsigned layouts; /* 0: all */
+  double low, high; /* 0, 0: -2 to 2 */
 } gradcheck_case;
 
 /* Numbers that differ from each other, evenly spread over 0 .. 1, in no order. */
@@ -225,8 +225,7 @@ static inline sr_status gradcheck_apply(const gradcheck_case *c, unsigned layout
                                         sr_tensor *const *leaves, sr_tensor **out) {
   sr_tensor *x[GRADCHECK_INPUTS] = {0}, *y = NULL;
   sr_status status = SR_OK;
-  for (int i = 0; i < c->n && !status; i++)
-    status = gradcheck_view(c, i, layout, leaves[i], &x[i]);
+  for (int i = 0; i < c->n && !status; i++) status = gradcheck_view(c, i, layout, leaves[i], &x[i]);
   if (!status) status = c->function(x, &y);
   if (!status) status = gradcheck_sum(y, out);
   for (int i = 0; i < c->n; i++) sr_tensor_release(x[i]);

@@ -563,8 +563,8 @@ static sr_status step(sr_tensor *const *x, int64_t t, sr_tensor *y, sr_tensor **
 
 static sr_status recurrence(sr_tensor *const *x, sr_tensor **out) {
   sr_tensor *y = NULL, *h = NULL;
-  sr_status status = sr_tensor_full(SR_float64, 2, (const int64_t[]){3, 2}, sr_number(0), SR_CPU,
-                                    &y);
+  sr_status status =
+      sr_tensor_full(SR_float64, 2, (const int64_t[]){3, 2}, sr_number(0), SR_CPU, &y);
   if (!status)
     status = sr_tensor_full(SR_float64, 1, (const int64_t[]){2}, sr_number(0.5), SR_CPU, &h);
   for (int64_t t = 0; t < 3 && !status; t++) status = step(x, t, y, &h);

@@ -79,8 +79,7 @@ static void gathering(void **state) {
     i = ids_of(SIZES(1, 2), VALUES(2, 1)); /* smaller in the other dimension */
     OK(sr_gather(x, 0, i, &y));
     EXPECT(y, (sr_dtype)dtype, SIZES(1, 2), VALUES(4, 2));
-    FAILS(sr_gather(i, 0, x, &y), dtype == SR_int64 ? SR_SHAPE : SR_DTYPE,
-          "gather: index");
+    FAILS(sr_gather(i, 0, x, &y), dtype == SR_int64 ? SR_SHAPE : SR_DTYPE, "gather: index");
     sr_tensor_release(i);
     i = ids_of(SIZES(2, 1), VALUES(4, 1));
     FAILS(sr_gather(x, 1, i, &y), SR_INDEX, "gather: index 4 in dimension 2 of size 3");
@@ -119,7 +118,8 @@ static void scattering(void **state) {
     FAILS(sr_scatter_add(x, 0, i, source, &y), SR_SHAPE, "scatter_add: index of shape [1, 4]");
     sr_tensor_release(i);
     i = ids_of(SIZES(1, 1), VALUES(0));
-    FAILS(sr_scatter(x, 1, i, NUMBER(0), &y), SR_INDEX, "scatter: index 0 in dimension 2 of size 3");
+    FAILS(sr_scatter(x, 1, i, NUMBER(0), &y), SR_INDEX,
+          "scatter: index 0 in dimension 2 of size 3");
     sr_tensor_release(i);
     EXPECT(x, (sr_dtype)dtype, SIZES(2, 3), VALUES(1, 2, 3, 4, 5, 6)); /* untouched */
     sr_tensor_release(source);
@@ -142,7 +142,8 @@ static void scattering(void **state) {
 
 static void embeddings(void **state) {
   (void)state;
-  sr_tensor *w = counting(SR_float32, SIZES(3, 2)), *i = ids_of(SIZES(2, 2), VALUES(3, 1, 1, 2)), *y;
+  sr_tensor *w = counting(SR_float32, SIZES(3, 2)), *i = ids_of(SIZES(2, 2), VALUES(3, 1, 1, 2)),
+            *y;
   OK(sr_embedding(w, i, SR_NO_PADDING, &y));
   EXPECT(y, SR_float32, SIZES(2, 2, 2), VALUES(5, 6, 1, 2, 1, 2, 3, 4));
   OK(sr_embedding(w, i, 1, &y)); /* only its gradient is dropped */
@@ -201,7 +202,8 @@ static void embedding_gradient(void **state) {
 /* A 0-dimensional tensor is indexed as one of size 1. */
 static void gradients_of_zero_dimensions(void **state) {
   (void)state;
-  sr_tensor *x = leaf(tensor(SR_float64, SCALAR, VALUES(5))), *i = ids_of(SCALAR, VALUES(-1)), *y, *z;
+  sr_tensor *x = leaf(tensor(SR_float64, SCALAR, VALUES(5))), *i = ids_of(SCALAR, VALUES(-1)), *y,
+            *z;
   OK(sr_gather(x, 0, i, &y));
   OK(sr_scatter_add(x, 0, i, y, &z));
   EXPECT(sr_tensor_retain(z), SR_float64, SCALAR, VALUES(10));

@@ -347,10 +347,8 @@ static void positions_have_no_gradient(void **state) {
 
 /* ---- gradients by differences ---------------------------------------------------------------- */
 
-#define CASE(name, call)                                      \
-  static sr_status name(sr_tensor *const *x, sr_tensor **y) { \
-    return call;                                              \
-  }
+#define CASE(name, call) \
+  static sr_status name(sr_tensor *const *x, sr_tensor **y) { return call; }
 
 static sr_status second_released(sr_status status, sr_tensor *indices) {
   if (!status) sr_tensor_release(indices);

@@ -573,10 +573,8 @@ static void a_given_gradient_stays(void **state) {
 
 /* ---- gradients by differences ------------------------------------------------------------------- */
 
-#define CASE(name, call)                                      \
-  static sr_status name(sr_tensor *const *x, sr_tensor **y) { \
-    return call;                                              \
-  }
+#define CASE(name, call) \
+  static sr_status name(sr_tensor *const *x, sr_tensor **y) { return call; }
 
 CASE(view_case, sr_reshape(x[0], SIZES(4, -1), y))
 CASE(flatten_case, sr_flatten(x[0], 1, 2, y))
@@ -727,8 +725,8 @@ static sr_status assign_part_case(sr_tensor *const *x, sr_tensor **y) {
 /* float64 -> float32 -> float64 has steps of 1e-7, too coarse for differences: exact numbers */
 static void gradient_of_to(void **state) {
   (void)state;
-  sr_tensor *x = leaf(six()), *single, *scaled, *g = tensor(SR_float32, SIZES(2, 3),
-                                                            VALUES(1, 2, 3, 4, 5, 6));
+  sr_tensor *x = leaf(six()), *single, *scaled,
+            *g = tensor(SR_float32, SIZES(2, 3), VALUES(1, 2, 3, 4, 5, 6));
   OK(sr_to(x, SR_float32, SR_CPU, &single));
   OK(sr_binary("mul", single, g, &scaled));
   OK(sr_backward(scaled, g, false));
