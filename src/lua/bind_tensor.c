@@ -22,27 +22,36 @@ sr_tensor **sr_push_tensor(lua_State *L) {
   return &u->tensor;
 }
 
-/* Lua sees 40 bytes a tensor, whatever it holds. So that memory stays flat, the bytes
- * behind new tensors are charged to the collector, scaled so that it completes a cycle when what
- * was allocated since the last is about as much as is alive: a large model does not make it run on
- * every small tensor, and garbage never exceeds what is in use by much. */
-static int64_t uncharged;
-enum { CHARGE_BYTES = 1 << 18, HEADER_BYTES = 256 };
+/* Lua sees 56 bytes a tensor, whatever it holds, so the binding decides when to collect:
+ * after some bytes of new tensors a step of the collector, which in generational mode takes
+ * what was made and dropped since the last one. The first MiB already brings a step, so that
+ * the memory of a small training loop is used again while it is in the processor's cache;
+ * a step that finds little to free (a larger loop, a data set being read) doubles the
+ * distance to the next. What got old before it was dropped is taken by a full collection when
+ * the memory in use has doubled. */
+enum { LEAST_YOUNG = 1 << 20, MOST_YOUNG = 64 << 20, SLACK = 32 << 20, HEADER_BYTES = 256 };
+static int64_t young_bytes, young_limit = LEAST_YOUNG, live_after_full;
 
-static void charge(lua_State *L) {
-  double heap = lua_gc(L, LUA_GCCOUNT) * 1024.0;
-  double share = heap / (heap + (double)sr_memory_stats().live_bytes);
-  int kilobytes = (int)((double)uncharged * share / 1024);
-  uncharged = 0;
-  lua_gc(L, LUA_GCSTEP, kilobytes > 0 ? kilobytes : 1);
+static void collect_step(lua_State *L) {
+  int64_t live = sr_memory_stats().live_bytes;
+  if (live > 2 * live_after_full + SLACK) {
+    lua_gc(L, LUA_GCCOLLECT);
+    live_after_full = sr_memory_stats().live_bytes;
+  } else {
+    lua_gc(L, LUA_GCSTEP, 0);
+    int64_t freed = live - sr_memory_stats().live_bytes;
+    if (freed < young_bytes / 4 && young_limit < MOST_YOUNG) young_limit *= 2;
+    if (freed > young_bytes / 2 && young_limit > LEAST_YOUNG) young_limit /= 2;
+  }
+  young_bytes = 0;
 }
 
 int sr_filled(lua_State *L, int n) {
   for (int i = 1; i <= n; i++) {
     sr_tensor *t = sr_to_tensor(L, -i);
-    if (t) uncharged += HEADER_BYTES + (int64_t)sr_tensor_storage_bytes(t);
+    if (t) young_bytes += HEADER_BYTES + (int64_t)sr_tensor_storage_bytes(t);
   }
-  if (uncharged > CHARGE_BYTES) charge(L);
+  if (young_bytes > young_limit) collect_step(L);
   return n;
 }
 

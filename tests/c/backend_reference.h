@@ -12,44 +12,67 @@ typedef union {
   int64_t integer;
 } value;
 
-
 /* ---- floating operands: in = {x}, {a, b}, {g, x, y} or {g, a, b} ------------------------- */
 
 #define T double
 #define SR_TAG f64
-#define SR_UNARY_SR_FLOAT(name, forward, gradient)                               \
-  case SR_MAP_##name: { const T x = in[0]; r.number = (forward); break; }        \
-  case SR_MAP_##name##_grad: {                                                   \
-    const T g = in[0], x = in[1], y = in[2];                                     \
-    (void)g, (void)x, (void)y;                                                   \
-    r.number = (gradient);                                                       \
-    break;                                                                       \
+#define SR_UNARY_SR_FLOAT(name, forward, gradient) \
+  case SR_MAP_##name: {                            \
+    const T x = in[0];                             \
+    r.number = (forward);                          \
+    break;                                         \
+  }                                                \
+  case SR_MAP_##name##_grad: {                     \
+    const T g = in[0], x = in[1], y = in[2];       \
+    (void)g, (void)x, (void)y;                     \
+    r.number = (gradient);                         \
+    break;                                         \
   }
-#define SR_BINARY_SR_FLOAT(name, forward, grad_a, grad_b)                        \
-  case SR_MAP_##name: { const T a = in[0], b = in[1]; r.number = (forward); break; } \
-  case SR_MAP_##name##_grad_a: {                                                 \
-    const T g = in[0], a = in[1], b = in[2];                                     \
-    (void)g, (void)a, (void)b;                                                   \
-    r.number = (grad_a);                                                         \
-    break;                                                                       \
-  }                                                                              \
-  case SR_MAP_##name##_grad_b: {                                                 \
-    const T g = in[0], a = in[1], b = in[2];                                     \
-    (void)g, (void)a, (void)b;                                                   \
-    r.number = (grad_b);                                                         \
-    break;                                                                       \
+#define SR_BINARY_SR_FLOAT(name, forward, grad_a, grad_b) \
+  case SR_MAP_##name: {                                   \
+    const T a = in[0], b = in[1];                         \
+    r.number = (forward);                                 \
+    break;                                                \
+  }                                                       \
+  case SR_MAP_##name##_grad_a: {                          \
+    const T g = in[0], a = in[1], b = in[2];              \
+    (void)g, (void)a, (void)b;                            \
+    r.number = (grad_a);                                  \
+    break;                                                \
+  }                                                       \
+  case SR_MAP_##name##_grad_b: {                          \
+    const T g = in[0], a = in[1], b = in[2];              \
+    (void)g, (void)a, (void)b;                            \
+    r.number = (grad_b);                                  \
+    break;                                                \
   }
 #define SR_UNARY_SR_NUMBER SR_UNARY_SR_FLOAT
 #define SR_BINARY_SR_NUMBER SR_BINARY_SR_FLOAT
 #define SR_BINARY_SR_LOSS SR_BINARY_SR_FLOAT
 #define SR_UNARY_SR_TEST(name, forward, gradient) \
-  case SR_MAP_##name: { const T x = in[0]; r.integer = (forward); break; }
+  case SR_MAP_##name: {                           \
+    const T x = in[0];                            \
+    r.integer = (forward);                        \
+    break;                                        \
+  }
 #define SR_BINARY_SR_TEST(name, forward, grad_a, grad_b) \
-  case SR_MAP_##name: { const T a = in[0], b = in[1]; r.integer = (forward); break; }
+  case SR_MAP_##name: {                                  \
+    const T a = in[0], b = in[1];                        \
+    r.integer = (forward);                               \
+    break;                                               \
+  }
 #define SR_UNARY_SR_LOGIC(name, forward, gradient) \
-  case SR_MAP_##name: { const bool x = in[0] != 0; r.integer = (forward); break; }
+  case SR_MAP_##name: {                            \
+    const bool x = in[0] != 0;                     \
+    r.integer = (forward);                         \
+    break;                                         \
+  }
 #define SR_BINARY_SR_LOGIC(name, forward, grad_a, grad_b) \
-  case SR_MAP_##name: { const bool a = in[0] != 0, b = in[1] != 0; r.integer = (forward); break; }
+  case SR_MAP_##name: {                                   \
+    const bool a = in[0] != 0, b = in[1] != 0;            \
+    r.integer = (forward);                                \
+    break;                                                \
+  }
 #define SR_UNARY(name, kind, forward, gradient, ...) SR_UNARY_##kind(name, forward, gradient)
 #define SR_BINARY(name, kind, forward, grad_a, uses_a, grad_b, ...) \
   SR_BINARY_##kind(name, forward, grad_a, grad_b)

@@ -72,7 +72,8 @@ static void check_softmax_row(sr_dtype dtype, bool log_, const sr_rows *r, int64
     int64_t k = at + i * r->inner;
     double yi = get(dtype, y, k), gi = get(dtype, g, k);
     double right = log_ ? gi - exp(yi) * sum_g : yi * (gi - sum_g);
-    double got = get(dtype, dx, k), size = log_ ? fabs(gi) + fabs(right - gi) : fabs(yi) * (1 + fabs(sum_g));
+    double got = get(dtype, dx, k),
+           size = log_ ? fabs(gi) + fabs(right - gi) : fabs(yi) * (1 + fabs(sum_g));
     double tolerance = (dtype == SR_float32 ? 1e-6 : 1e-14) * (size + 1e-3);
     if (!isnan(right) && !(fabs(got - right) <= tolerance))
       fail_msg("softmax gradient: %.17g, not %.17g", got, right);
@@ -91,9 +92,9 @@ static void check_softmax(sr_dtype dtype, bool log_, sr_rows r) {
     for (int64_t j = 0; j < r.inner; j++) check_softmax_row(dtype, log_, &r, o * r.n * r.inner + j);
 }
 
-static const sr_rows softmax_shapes[] = {{1, 1, 1},   {3, 2, 1},  {5, 15, 1}, {4, 16, 1}, {4, 17, 1},
-                                         {2, 257, 1}, {3, 5, 3},  {2, 7, 16}, {2, 9, 50}, {2, 1, 5},
-                                         {0, 3, 2},   {2, 0, 1},  {4, 1000, 1}};
+static const sr_rows softmax_shapes[] = {
+    {1, 1, 1},  {3, 2, 1},  {5, 15, 1}, {4, 16, 1}, {4, 17, 1}, {2, 257, 1}, {3, 5, 3},
+    {2, 7, 16}, {2, 9, 50}, {2, 1, 5},  {0, 3, 2},  {2, 0, 1},  {4, 1000, 1}};
 
 static void test_softmax(void **state) {
   if (sr__cpu_use_isa((sr_isa)(intptr_t)*state)) skip();
@@ -180,8 +181,9 @@ static void test_sort(void **state) {
   static const struct {
     sr_rows rows;
     int64_t k;
-  } cases[] = {{{1, 1, 1}, 1}, {{2, 5, 1}, 5}, {{2, 16, 3}, 16}, {{1, 17, 1}, 17}, {{1, 500, 1}, 500},
-               {{1, 500, 1}, 7}, {{2, 100, 3}, 1}, {{1, 40, 2}, 39}, {{1, 40, 1}, 0}, {{0, 3, 1}, 3}};
+  } cases[] = {{{1, 1, 1}, 1},     {{2, 5, 1}, 5},   {{2, 16, 3}, 16}, {{1, 17, 1}, 17},
+               {{1, 500, 1}, 500}, {{1, 500, 1}, 7}, {{2, 100, 3}, 1}, {{1, 40, 2}, 39},
+               {{1, 40, 1}, 0},    {{0, 3, 1}, 3}};
   for (int dtype = 0; dtype < SR_DTYPES; dtype++)
     for (int descending = 0; descending < 2; descending++)
       for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -195,7 +197,8 @@ static void test_sort_memory(void **state) {
   (void)state;
   memset(y, 77, 80);
   sr_memory_fail_at(1, false);
-  assert_int_equal(sr__cpu_sort(SR_float32, &(sr_rows){1, 10, 1}, false, 10, x, y, positions), SR_MEMORY);
+  assert_int_equal(sr__cpu_sort(SR_float32, &(sr_rows){1, 10, 1}, false, 10, x, y, positions),
+                   SR_MEMORY);
   sr_memory_fail_at(0, false);
   for (int i = 0; i < 80; i++) assert_int_equal(y[i], 77);
 }
@@ -262,8 +265,15 @@ static void test_bad_indices(void **state) {
     assert_int_equal(sr__cpu_take(&t, &found), SR_INDEX);
     assert_true(found == bad[i]);
     assert_int_equal(sr__cpu_take_add(&t, &found), SR_INDEX);
-    sr_gather_plan p = {.kind = SR_GATHER, .dtype = SR_float32, .ndim = 1, .x_size = {5},
-                        .index_size = {3}, .out_size = {3}, .index = ids, .x = v, .out = w};
+    sr_gather_plan p = {.kind = SR_GATHER,
+                        .dtype = SR_float32,
+                        .ndim = 1,
+                        .x_size = {5},
+                        .index_size = {3},
+                        .out_size = {3},
+                        .index = ids,
+                        .x = v,
+                        .out = w};
     for (int kind = SR_GATHER; kind <= SR_SCATTER_ADD; kind++) {
       p.kind = (sr_gather_kind)kind;
       if (kind != SR_GATHER) p.out_size[0] = 5, p.x_size[0] = 3;
@@ -289,8 +299,8 @@ static void check_gather(sr_dtype dtype, int dim) {
     index_[i] = 1 + (int64_t)(draw() * (double)big[dim]);
     if (draw() < 0.3) index_[i] -= big[dim] + 1;
   }
-  sr_gather_plan p = {.kind = SR_GATHER, .dtype = dtype, .ndim = 3, .dim = dim, .index = index_,
-                      .x = x, .out = y};
+  sr_gather_plan p = {
+      .kind = SR_GATHER, .dtype = dtype, .ndim = 3, .dim = dim, .index = index_, .x = x, .out = y};
   memcpy(p.x_size, big, sizeof big);
   memcpy(p.index_size, small, sizeof small);
   memcpy(p.out_size, small, sizeof small);
@@ -354,9 +364,17 @@ static void check_nll(sr_dtype dtype, sr_rows r, bool weighted, bool one_g) {
     index_[i] = draw() < 0.2 ? IGNORED : 1 + (int64_t)(draw() * (double)r.n);
     set(dtype, g, i, draw());
   }
-  sr_nll l = {.dtype = dtype, .rows = r, .log_probabilities = x, .weight = weighted ? other : NULL,
-              .target = index_, .ignore_index = IGNORED, .loss = y, .weights = y + 4000 * 8,
-              .grad = g, .grad_stride = !one_g, .grad_x = dx};
+  sr_nll l = {.dtype = dtype,
+              .rows = r,
+              .log_probabilities = x,
+              .weight = weighted ? other : NULL,
+              .target = index_,
+              .ignore_index = IGNORED,
+              .loss = y,
+              .weights = y + 4000 * 8,
+              .grad = g,
+              .grad_stride = !one_g,
+              .grad_x = dx};
   ok(sr__cpu_nll(&l, &found));
   memset(dx, 77, (size_t)(n * r.n) * 8);
   ok(sr__cpu_nll_grad(&l));
@@ -368,7 +386,8 @@ static void check_nll(sr_dtype dtype, sr_rows r, bool weighted, bool one_g) {
       assert_true(fabs(get(dtype, dx, at) - d) < 1e-6);
       if (hit) assert_true(fabs(get(dtype, y, i) + w * get(dtype, x, at)) < 1e-6);
       if (hit) assert_true(get(dtype, y + 4000 * 8, i) == w);
-      if (index_[i] == IGNORED) assert_true(get(dtype, y, i) == 0 && get(dtype, y + 4000 * 8, i) == 0);
+      if (index_[i] == IGNORED)
+        assert_true(get(dtype, y, i) == 0 && get(dtype, y + 4000 * 8, i) == 0);
     }
 }
 
@@ -384,8 +403,13 @@ static void test_nll(void **state) {
   for (int i = 0; i < 4; i++) {
     int64_t target[2] = {2, bad[i]}, found = 99;
     float loss[2] = {7, 7}, weights[2] = {7, 7};
-    sr_nll l = {.dtype = SR_float32, .rows = {2, 3, 1}, .log_probabilities = x, .target = target,
-                .ignore_index = -100, .loss = loss, .weights = weights};
+    sr_nll l = {.dtype = SR_float32,
+                .rows = {2, 3, 1},
+                .log_probabilities = x,
+                .target = target,
+                .ignore_index = -100,
+                .loss = loss,
+                .weights = weights};
     assert_int_equal(sr__cpu_nll(&l, &found), SR_INDEX);
     assert_true(found == bad[i] && loss[0] == 7 && weights[0] == 7);
   }
@@ -402,8 +426,7 @@ static int start(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      SR_ISA_LIST(X)
-      cmocka_unit_test(test_sort),
+      SR_ISA_LIST(X) cmocka_unit_test(test_sort),
       cmocka_unit_test(test_sort_memory),
       cmocka_unit_test(test_take),
       cmocka_unit_test(test_bad_indices),

@@ -52,8 +52,10 @@ typedef struct {
 } function;
 
 static const function functions[] = {
-    {"exp", SR_MAP_exp, exp, 1.02},        {"expm1", SR_MAP_expm1, expm1, 1.6},
-    {"log", SR_MAP_log, log, 0.85},        {"tanh", SR_MAP_tanh, tanh, 2.5},
+    {"exp", SR_MAP_exp, exp, 1.02},
+    {"expm1", SR_MAP_expm1, expm1, 1.6},
+    {"log", SR_MAP_log, log, 0.85},
+    {"tanh", SR_MAP_tanh, tanh, 2.5},
     {"sigmoid", SR_MAP_sigmoid, sigmoid, 2.5},
 };
 
@@ -63,7 +65,8 @@ static void check(const function *f, uint32_t step) {
   float at = 0;
   for (uint64_t start = 0; start < UINT64_C(1) << 32; start += (uint64_t)BATCH * step) {
     for (uint32_t i = 0; i < BATCH; i++) x[i] = from_bits((uint32_t)start + i * step);
-    sr_loop loop = {.ndim = 1, .operands = 2, .size = {BATCH}, .stride = {{1}, {1}}, .data = {y, x}};
+    sr_loop loop = {
+        .ndim = 1, .operands = 2, .size = {BATCH}, .stride = {{1}, {1}}, .data = {y, x}};
     assert_int_equal(sr__cpu_map(f->map, SR_float32, &loop, NULL), SR_OK);
     for (int i = 0; i < BATCH; i++) {
       double error = error_of(y[i], f->right((double)x[i]));
@@ -83,14 +86,17 @@ static void test_bounds(void **state) {
 
 static void test_special(void **state) {
   if (sr__cpu_use_isa((sr_isa)(intptr_t)*state)) skip();
-  static const float special[] = {0.0f,      -0.0f,     INFINITY,  -INFINITY, NAN,      -NAN,
-                                  FLT_MAX,   -FLT_MAX,  FLT_MIN,   -FLT_MIN,  0x1p-149f, -0x1p-149f,
-                                  88.72283f, 88.72284f, -87.3365f, -103.97f,  -103.98f, 1.0f,
-                                  89.0f,     -104.0f,   -17.32868f, 9.01f,    10.0f,    -10.0f};
+  static const float special[] = {
+      0.0f,     -0.0f,    INFINITY,  -INFINITY,  NAN,        -NAN,      FLT_MAX,   -FLT_MAX,
+      FLT_MIN,  -FLT_MIN, 0x1p-149f, -0x1p-149f, 88.72283f,  88.72284f, -87.3365f, -103.97f,
+      -103.98f, 1.0f,     89.0f,     -104.0f,    -17.32868f, 9.01f,     10.0f,     -10.0f};
   enum { N = sizeof special / sizeof *special };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     float y[N];
-    sr_loop loop = {.ndim = 1, .operands = 2, .size = {N}, .stride = {{1}, {1}},
+    sr_loop loop = {.ndim = 1,
+                    .operands = 2,
+                    .size = {N},
+                    .stride = {{1}, {1}},
                     .data = {y, (void *)(uintptr_t)special}};
     assert_int_equal(sr__cpu_map(functions[i].map, SR_float32, &loop, NULL), SR_OK);
     for (int k = 0; k < N; k++) {

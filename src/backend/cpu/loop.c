@@ -124,14 +124,15 @@ static inline void call(const sr__loop_job *job, int64_t n, char *const at[]) {
   job->kernel(n, at[0], at[1], at[2], at[3], job->parameters);
 }
 
-/* The last n < SR_LANES elements of a row, in blocks. */
-static void run_rest(const sr__loop_job *job, int64_t n, char *const data[], const int64_t step[]) {
+/* The last n < SR_LANES elements of a row, which begin at element `first`, in blocks. */
+static void run_rest(const sr__loop_job *job, int64_t first, int64_t n, char *const data[],
+                     const int64_t step[]) {
   _Alignas(64) char lanes[SR_LOOP_OPERANDS][SR_LANES * ELEMENT_BYTES];
   char *at[SR_LOOP_OPERANDS] = {lanes[0], lanes[1], lanes[2], lanes[3]};
   for (int k = 1; k < job->operands; k++)
-    load_few(step[k] ? n : 1, job->bytes[k], lanes[k], data[k]);
+    load_few(step[k] ? n : 1, job->bytes[k], lanes[k], data[k] + first * step[k]);
   call(job, SR_LANES, at);
-  copy_few(data[0], lanes[0], (size_t)(n * job->bytes[0]));
+  copy_few(data[0] + first * step[0], lanes[0], (size_t)(n * job->bytes[0]));
 }
 
 /* Rows with repeated elements: these are spread over a block once. */
@@ -152,21 +153,15 @@ static void run_spread(const sr__loop_job *job, int64_t n, char *const data[],
   }
 }
 
-/* A row of n elements; every step is one element or (inputs only) 0. */
-static void run_row(const sr__loop_job *job, int64_t n, char *const data[], const int64_t step[]) {
+/* A row of n elements; every step is one element or, for inputs that repeat one, 0. */
+static inline void run_row(const sr__loop_job *job, int64_t n, bool repeats, char *const data[],
+                           const int64_t step[]) {
   int64_t bulk = n & -(int64_t)SR_LANES;
-  if (bulk) {
-    bool repeats = false;
-    for (int k = 1; k < job->operands; k++) repeats |= step[k] == 0;
-    if (repeats)
-      run_spread(job, bulk, data, step);
-    else
-      call(job, bulk, data);
-  }
-  if (bulk == n) return;
-  char *rest[SR_LOOP_OPERANDS];
-  for (int k = 0; k < SR_LOOP_OPERANDS; k++) rest[k] = data[k] + bulk * step[k];
-  run_rest(job, n - bulk, rest, step);
+  if (bulk && repeats)
+    run_spread(job, bulk, data, step);
+  else if (bulk)
+    call(job, bulk, data);
+  if (bulk < n) run_rest(job, bulk, n - bulk, data, step);
 }
 
 /* Most calls: one row of not many elements. false: it is not, and nothing was done. */
@@ -174,16 +169,15 @@ static inline bool run_small(const sr_loop *loop, const sr__loop_job *job) {
   if (loop->ndim != 1 || loop->size[0] >= SR_GRAIN || loop->stride[0][0] != 1) return false;
   char *data[SR_LOOP_OPERANDS] = {loop->data[0]};
   int64_t step[SR_LOOP_OPERANDS] = {job->bytes[0]};
+  bool repeats = false;
   for (int k = 1; k < job->operands; k++) {
-    data[k] = loop->data[k];
-    if (!data[k])
-      data[k] = (char *)(uintptr_t)&job->number[k];
-    else if (loop->stride[k][0] == 1)
-      step[k] = job->bytes[k];
-    else if (loop->stride[k][0] != 0)
-      return false;
+    int64_t stride = loop->data[k] ? loop->stride[k][0] : 0;
+    if (stride != 0 && stride != 1) return false;
+    data[k] = loop->data[k] ? loop->data[k] : (char *)(uintptr_t)&job->number[k];
+    step[k] = stride ? job->bytes[k] : 0;
+    repeats |= stride == 0;
   }
-  run_row(job, loop->size[0], data, step);
+  run_row(job, loop->size[0], repeats, data, step);
   return true;
 }
 
@@ -229,14 +223,22 @@ static void advance(const run *r, place *p, int d) {
   }
 }
 
+/* Does an input repeat one element along rows? */
+static bool repeats_element(const run *r) {
+  bool repeats = false;
+  for (int k = 1; k < r->job->operands; k++) repeats |= r->step[k][r->ndim - 1] == 0;
+  return repeats;
+}
+
 static void run_rows(void *context, int64_t first, int64_t last) {
   const run *r = context;
   int inner = r->ndim - 1;
   int64_t step[SR_LOOP_OPERANDS];
   for (int k = 0; k < SR_LOOP_OPERANDS; k++) step[k] = r->step[k][inner];
+  bool repeats = repeats_element(r);
   place p = find_place(r, inner, first);
   for (int64_t row = first; row < last; row++) {
-    run_row(r->job, r->size[inner], p.at, step);
+    run_row(r->job, r->size[inner], repeats, p.at, step);
     advance(r, &p, inner - 1);
   }
 }
@@ -385,7 +387,7 @@ static void run_elements(void *context, int64_t first, int64_t last) {
     step[k] = r->step[k][0];
     data[k] = r->data[k] + first * step[k];
   }
-  run_row(r->job, last - first, data, step);
+  run_row(r->job, last - first, repeats_element(r), data, step);
 }
 
 /* Can the kernel work on rows where they are? */
