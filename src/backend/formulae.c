@@ -3,8 +3,8 @@
 #include "backend/formulae.h"
 
 const float sr__f32_bounds[4] = {
-    [SR_EXP_HIGHEST] = 89.0f,    /* e^89 overflows */
-    [SR_EXP_LOWEST] = -104.0f,   /* e^-104 is less than half the smallest subnormal */
-    [SR_EXPM1_LOWEST] = -30.0f,  /* e^-30 - 1 rounds to -1 */
-    [SR_TANH_HIGHEST] = 20.0f,   /* tanh 10 rounds to 1 */
+    [SR_EXP_HIGHEST] = 89.0f,   /* e^89 overflows */
+    [SR_EXP_LOWEST] = -104.0f,  /* e^-104 is less than half the smallest subnormal */
+    [SR_EXPM1_LOWEST] = -30.0f, /* e^-30 - 1 rounds to -1 */
+    [SR_TANH_HIGHEST] = 20.0f,  /* tanh 10 rounds to 1 */
 };

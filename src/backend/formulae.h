@@ -80,8 +80,8 @@ SR_VECTOR_FORM float powf(float, float);
 
 #define SR_LIBM_FLOAT64(name) \
   SR_FORMULA double SR_NAME(f64, name)(double x) { return name(x); }
-#define SR_LIBM(name)                                                  \
-  SR_FORMULA float SR_NAME(f32, name)(float x) { return name##f(x); }  \
+#define SR_LIBM(name)                                                 \
+  SR_FORMULA float SR_NAME(f32, name)(float x) { return name##f(x); } \
   SR_LIBM_FLOAT64(name)
 #ifdef __CUDACC__
 #define SR_LIBM_OR_BELOW SR_LIBM
@@ -115,26 +115,26 @@ SR_FORMULA double SR_NAME(f64, fmod)(double a, double b) { return fmod(a, b); }
 
 /* ---- the same text for every element type ------------------------------------- */
 
-#define SR_FORMULAE_COMPARE(type, tag)                                                            \
-  SR_FORMULA type SR_NAME(tag, min)(type x, type bound) { return x > bound ? bound : x; }         \
-  SR_FORMULA type SR_NAME(tag, max)(type x, type bound) { return x < bound ? bound : x; }         \
-  SR_FORMULA type SR_NAME(tag, nan_min)(type a, type b) { return (a < b) | (a != a) ? a : b; }    \
+#define SR_FORMULAE_COMPARE(type, tag)                                                         \
+  SR_FORMULA type SR_NAME(tag, min)(type x, type bound) { return x > bound ? bound : x; }      \
+  SR_FORMULA type SR_NAME(tag, max)(type x, type bound) { return x < bound ? bound : x; }      \
+  SR_FORMULA type SR_NAME(tag, nan_min)(type a, type b) { return (a < b) | (a != a) ? a : b; } \
   SR_FORMULA type SR_NAME(tag, nan_max)(type a, type b) { return (a > b) | (a != a) ? a : b; }
 
 /* a = b q + r with r between 0 and b: q is floor_divide, r remainder (Python's rules,
  * as torch.floor_divide and torch.remainder). fmod is exact; the quotient
  * (a - r) / b is within a rounding of an integer. */
-#define SR_FORMULAE_DIVIDE(type, tag)                                           \
-  SR_FORMULA type SR_NAME(tag, remainder)(type a, type b) {                     \
-    type r = SR_NAME(tag, fmod)(a, b);                                          \
-    return (r != 0) & ((b < 0) != (r < 0)) ? r + b : r;                         \
-  }                                                                             \
-  SR_FORMULA type SR_NAME(tag, floor_divide)(type a, type b) {                  \
-    type r = SR_NAME(tag, fmod)(a, b);                                          \
-    type q = (a - r) / b - ((r != 0) & ((b < 0) != (r < 0)) ? 1 : 0);           \
-    type whole = SR_NAME(tag, floor)(q);                                        \
-    whole = q - whole > (type)0.5 ? whole + 1 : whole;                          \
-    return b == 0 ? a / b : q != 0 ? whole : (type)0 * (a / b);                 \
+#define SR_FORMULAE_DIVIDE(type, tag)                                 \
+  SR_FORMULA type SR_NAME(tag, remainder)(type a, type b) {           \
+    type r = SR_NAME(tag, fmod)(a, b);                                \
+    return (r != 0) & ((b < 0) != (r < 0)) ? r + b : r;               \
+  }                                                                   \
+  SR_FORMULA type SR_NAME(tag, floor_divide)(type a, type b) {        \
+    type r = SR_NAME(tag, fmod)(a, b);                                \
+    type q = (a - r) / b - ((r != 0) & ((b < 0) != (r < 0)) ? 1 : 0); \
+    type whole = SR_NAME(tag, floor)(q);                              \
+    whole = q - whole > (type)0.5 ? whole + 1 : whole;                \
+    return b == 0 ? a / b : q != 0 ? whole : (type)0 * (a / b);       \
   }
 
 SR_FORMULAE_COMPARE(float, f32)

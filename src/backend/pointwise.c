@@ -11,7 +11,7 @@
             .arity = 1,                                                                      \
             .parameters = parameters_,                                                       \
             .defaults = (const double[2]){p_, q_},                                           \
-            .differentiable = !((uses_) & SR_NO_GRADIENT),                                   \
+            .differentiable = !((uses_)&SR_NO_GRADIENT),                                     \
             .in_place = SR_HAS_METHOD(kind_),                                                \
             .internal = (kind_) == SR_LOSS,                                                  \
             .returns_bool = (kind_) == SR_TEST || (kind_) == SR_LOGIC,                       \
@@ -22,21 +22,21 @@
    .grad = {SR_MAP_##name_##_grad, SR_MAP_##name_##_grad},                                   \
    .uses = {uses_, uses_}},
 
-#define SR_BINARY(name_, kind_, forward_, grad_a_, uses_a_, grad_b_, uses_b_, parameters_, p_, \
-                  q_, low_, high_)                                                             \
-  {.info = {.name = #name_,                                                                    \
-            .arity = 2,                                                                        \
-            .parameters = parameters_,                                                         \
-            .defaults = (const double[2]){p_, q_},                                             \
-            .differentiable = !((uses_a_) & (uses_b_) & SR_NO_GRADIENT),                       \
-            .in_place = SR_HAS_METHOD(kind_),                                                  \
-            .internal = (kind_) == SR_LOSS,                                                    \
-            .returns_bool = (kind_) == SR_TEST || (kind_) == SR_LOGIC,                         \
-            .low = low_,                                                                       \
-            .high = high_},                                                                    \
-   .kind = kind_,                                                                              \
-   .forward = SR_MAP_##name_,                                                                  \
-   .grad = {SR_MAP_##name_##_grad_a, SR_MAP_##name_##_grad_b},                                 \
+#define SR_BINARY(name_, kind_, forward_, grad_a_, uses_a_, grad_b_, uses_b_, parameters_, p_, q_, \
+                  low_, high_)                                                                     \
+  {.info = {.name = #name_,                                                                        \
+            .arity = 2,                                                                            \
+            .parameters = parameters_,                                                             \
+            .defaults = (const double[2]){p_, q_},                                                 \
+            .differentiable = !((uses_a_) & (uses_b_)&SR_NO_GRADIENT),                             \
+            .in_place = SR_HAS_METHOD(kind_),                                                      \
+            .internal = (kind_) == SR_LOSS,                                                        \
+            .returns_bool = (kind_) == SR_TEST || (kind_) == SR_LOGIC,                             \
+            .low = low_,                                                                           \
+            .high = high_},                                                                        \
+   .kind = kind_,                                                                                  \
+   .forward = SR_MAP_##name_,                                                                      \
+   .grad = {SR_MAP_##name_##_grad_a, SR_MAP_##name_##_grad_b},                                     \
    .uses = {uses_a_, uses_b_}},
 
 const sr__pointwise_record sr__pointwise_table[SR_OPS] = {

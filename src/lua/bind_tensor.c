@@ -26,23 +26,21 @@ sr_tensor **sr_push_tensor(lua_State *L) {
  * after some bytes of new tensors a step of the collector, which in generational mode takes
  * what was made and dropped since the last one. The first MiB already brings a step, so that
  * the memory of a small training loop is used again while it is in the processor's cache;
- * a step that finds little to free (a larger loop, a data set being read) doubles the
+ * a step that leaves most of them alive (a larger loop, a data set being read) doubles the
  * distance to the next. What got old before it was dropped is taken by a full collection when
  * the memory in use has doubled. */
 enum { LEAST_YOUNG = 1 << 20, MOST_YOUNG = 64 << 20, SLACK = 32 << 20, HEADER_BYTES = 256 };
-static int64_t young_bytes, young_limit = LEAST_YOUNG, live_after_full;
+static int64_t young_bytes, young_limit = LEAST_YOUNG;
+static int64_t live_after_step, live_after_full;
 
 static void collect_step(lua_State *L) {
-  int64_t live = sr_memory_stats().live_bytes;
-  if (live > 2 * live_after_full + SLACK) {
-    lua_gc(L, LUA_GCCOLLECT);
-    live_after_full = sr_memory_stats().live_bytes;
-  } else {
-    lua_gc(L, LUA_GCSTEP, 0);
-    int64_t freed = live - sr_memory_stats().live_bytes;
-    if (freed < young_bytes / 4 && young_limit < MOST_YOUNG) young_limit *= 2;
-    if (freed > young_bytes / 2 && young_limit > LEAST_YOUNG) young_limit /= 2;
-  }
+  bool doubled = sr_memory_stats().live_bytes > 2 * live_after_full + SLACK;
+  lua_gc(L, doubled ? LUA_GCCOLLECT : LUA_GCSTEP, 0);
+  int64_t live = sr_memory_stats().live_bytes, kept = live - live_after_step;
+  if (kept > young_bytes / 2 && young_limit < MOST_YOUNG) young_limit *= 2;
+  if (kept < young_bytes / 4 && young_limit > LEAST_YOUNG) young_limit /= 2;
+  if (doubled) live_after_full = live;
+  live_after_step = live;
   young_bytes = 0;
 }
 

@@ -35,13 +35,10 @@ sr_status sr__need_elements(const char *name, const sr_tensor *x, const sr_reduc
 static sr_dtype result_dtype(sr_reduce kind, const sr_tensor *x) {
   switch (kind) {
     case SR_REDUCE_ARGMAX:
-    case SR_REDUCE_ARGMIN:
-      return SR_int64;
+    case SR_REDUCE_ARGMIN: return SR_int64;
     case SR_REDUCE_ANY:
-    case SR_REDUCE_ALL:
-      return SR_bool;
-    default:
-      return (sr_dtype)x->dtype;
+    case SR_REDUCE_ALL: return SR_bool;
+    default: return (sr_dtype)x->dtype;
   }
 }
 

@@ -259,7 +259,7 @@ sr_status sr_recurrent(const sr_recurrent_layer *layer, sr_tensor **output, sr_t
   if (!status) {
     *output = sr_tensor_retain(w.output);
     *hn = sr_tensor_retain(w.hn);
-    if (w.cn) *cn = sr_tensor_retain(w.cn);
+    if (w.cn && cn) *cn = sr_tensor_retain(w.cn);
   }
   release(&w);
   close_shape(&room);

@@ -14,7 +14,7 @@
 
 #include "golden.h"
 
-enum { GOLDEN_INPUTS = 32 };
+enum { GOLDEN_INPUTS = 48 };
 
 typedef struct {
   golden *file;

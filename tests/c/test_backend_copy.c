@@ -180,10 +180,10 @@ static void test_sgd(void **state) {
   }
 }
 
-#define X(isa)                                                                           \
-  FOR_ISA(test_copy, isa)                                                                \
-  FOR_ISA(test_convert_special, isa) FOR_ISA(test_where, isa) FOR_ISA(test_dropout, isa) \
-      FOR_ISA(test_sgd, isa)
+#define X(isa)                       \
+  FOR_ISA(test_copy, isa)            \
+  FOR_ISA(test_convert_special, isa) \
+  FOR_ISA(test_where, isa) FOR_ISA(test_dropout, isa) FOR_ISA(test_sgd, isa)
 
 int main(void) {
   const struct CMUnitTest tests[] = {SR_ISA_LIST(X) cmocka_unit_test(test_fill)};

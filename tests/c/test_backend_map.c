@@ -393,10 +393,10 @@ static void test_integer_errors(void **state) {
   assert_true(y[0] == 42 && y[1] == 42 && y[2] == 42);
 }
 
-#define X(isa)                                                                            \
-  FOR_ISA(test_functions, isa)                                                            \
-  FOR_ISA(test_nan, isa) FOR_ISA(test_integers, isa) FOR_ISA(test_signs_of_division, isa) \
-      FOR_ISA(test_integer_errors, isa)
+#define X(isa)                 \
+  FOR_ISA(test_functions, isa) \
+  FOR_ISA(test_nan, isa)       \
+  FOR_ISA(test_integers, isa) FOR_ISA(test_signs_of_division, isa) FOR_ISA(test_integer_errors, isa)
 
 int main(void) {
   const struct CMUnitTest tests[] = {SR_ISA_LIST(X)};

@@ -6,46 +6,12 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "backend/cpu/cpu.h"
-#include "backend/cpu/kernels.h"
-#include "base/random.h"
+#include "backend_values.h"
 
 enum { ROOM = 150000 };
 static _Alignas(64) char x[ROOM * 8], g[ROOM * 8], y[ROOM * 8], dx[ROOM * 8], other[ROOM * 8];
 static int64_t index_[ROOM], positions[ROOM];
-
-static void ok(sr_status status) {
-  if (status) fail_msg("%s", sr_message());
-}
-
-static double draw(void) {
-  static uint64_t i;
-  return sr__mask_word(13, i++) * 0x1p-32;
-}
-
-static void set(sr_dtype dtype, void *to, int64_t i, double v) {
-  switch (dtype) {
-    case SR_float32: ((float *)to)[i] = (float)v; break;
-    case SR_float64: ((double *)to)[i] = v; break;
-    case SR_int64: ((int64_t *)to)[i] = (int64_t)v; break;
-    default: ((uint8_t *)to)[i] = (uint8_t)v;
-  }
-}
-
-static double get(sr_dtype dtype, const void *from, int64_t i) {
-  switch (dtype) {
-    case SR_float32: return (double)((const float *)from)[i];
-    case SR_float64: return ((const double *)from)[i];
-    case SR_int64: return (double)((const int64_t *)from)[i];
-    default: return ((const uint8_t *)from)[i];
-  }
-}
-
-static size_t bytes_of(sr_dtype dtype) { return sr__cpu_bytes[dtype]; }
 
 /* ---- softmax --------------------------------------------------------------------------------- */
 
@@ -97,7 +63,7 @@ static const sr_rows softmax_shapes[] = {
     {2, 7, 16}, {2, 9, 50}, {2, 1, 5},  {0, 3, 2},  {2, 0, 1},  {4, 1000, 1}};
 
 static void test_softmax(void **state) {
-  if (sr__cpu_use_isa((sr_isa)(intptr_t)*state)) skip();
+  USE_ISA(state);
   for (int dtype = SR_float32; dtype <= SR_float64; dtype++)
     for (int log_ = 0; log_ < 2; log_++)
       for (size_t i = 0; i < sizeof softmax_shapes / sizeof *softmax_shapes; i++)
@@ -106,7 +72,7 @@ static void test_softmax(void **state) {
 
 /* A row gives the same bits alone, among others, and as a column. */
 static void test_softmax_place(void **state) {
-  if (sr__cpu_use_isa((sr_isa)(intptr_t)*state)) skip();
+  USE_ISA(state);
   enum { ROWS = 1100, N = 67 };
   for (int dtype = SR_float32; dtype <= SR_float64; dtype++) {
     size_t row = N * bytes_of((sr_dtype)dtype);
@@ -124,7 +90,7 @@ static void test_softmax_place(void **state) {
 }
 
 static void test_softmax_special(void **state) {
-  if (sr__cpu_use_isa((sr_isa)(intptr_t)*state)) skip();
+  USE_ISA(state);
   for (int inner = 1; inner < 3; inner++) {
     sr_rows r = {2, 4, inner};
     float *v = (float *)(void *)x, *w = (float *)(void *)y;
@@ -415,12 +381,6 @@ static void test_nll(void **state) {
   }
 }
 
-static int start(void **state) {
-  (void)state;
-  return sr_start() != SR_OK || sr_set_num_threads(1) != SR_OK;
-}
-
-#define FOR_ISA(test, isa) {#test "_" #isa, test, NULL, NULL, (void *)(intptr_t)SR_ISA_##isa},
 #define X(isa) \
   FOR_ISA(test_softmax, isa) FOR_ISA(test_softmax_place, isa) FOR_ISA(test_softmax_special, isa)
 

@@ -22,11 +22,11 @@ typedef struct {
 /* ---- tiles ---------------------------------------------------------------------------- */
 
 /* to[i * to_row + j] = from[j * from_row + i], i < rows, j < columns */
-#define SR_TRANSPOSE(type)                                                                    \
-  static void transpose_##type(int64_t rows, int64_t columns, type *to, int64_t to_row,       \
-                               const type *from, int64_t from_row) {                          \
-    for (int64_t i = 0; i < rows; i++)                                                        \
-      for (int64_t j = 0; j < columns; j++) to[i * to_row + j] = from[j * from_row + i];      \
+#define SR_TRANSPOSE(type)                                                               \
+  static void transpose_##type(int64_t rows, int64_t columns, type *to, int64_t to_row,  \
+                               const type *from, int64_t from_row) {                     \
+    for (int64_t i = 0; i < rows; i++)                                                   \
+      for (int64_t j = 0; j < columns; j++) to[i * to_row + j] = from[j * from_row + i]; \
   }
 SR_TRANSPOSE(uint8_t)
 SR_TRANSPOSE(uint32_t)

@@ -57,16 +57,16 @@ sr_status sr__cpu_take(const sr_take *take, int64_t *found) {
 }
 
 /* Columns first .. last - 1 of `inner`, for all rows. */
-#define SR_TAKE_ADD(name, type, sum_type)                                                   \
-  static void take_add_##name(const sr_take *t, int64_t first, int64_t last) {              \
-    int64_t inner = t->rows.inner, zero = zero_position(t);                                 \
-    for (int64_t i = 0; i < t->rows.outer * t->count; i++) {                                \
-      int64_t index = t->index[i % t->count], position = resolve(index, t->rows.n);         \
-      if (is_zero_id(t, index) || (zero >= 0 && position == zero)) continue;                \
-      type *out = (type *)t->out + (i / t->count * t->rows.n + position) * inner;           \
-      const type *x = (const type *)t->x + i * inner;                                       \
+#define SR_TAKE_ADD(name, type, sum_type)                                                        \
+  static void take_add_##name(const sr_take *t, int64_t first, int64_t last) {                   \
+    int64_t inner = t->rows.inner, zero = zero_position(t);                                      \
+    for (int64_t i = 0; i < t->rows.outer * t->count; i++) {                                     \
+      int64_t index = t->index[i % t->count], position = resolve(index, t->rows.n);              \
+      if (is_zero_id(t, index) || (zero >= 0 && position == zero)) continue;                     \
+      type *out = (type *)t->out + (i / t->count * t->rows.n + position) * inner;                \
+      const type *x = (const type *)t->x + i * inner;                                            \
       for (int64_t j = first; j < last; j++) out[j] = (type)((sum_type)out[j] + (sum_type)x[j]); \
-    }                                                                                       \
+    }                                                                                            \
   }
 SR_TAKE_ADD(float32, float, float)
 SR_TAKE_ADD(float64, double, double)
@@ -127,41 +127,41 @@ static void advance(const work *w, walk *at) {
 }
 
 /* Each statement sees `far` and `own`, offsets of the two elements. */
-#define SR_WALK(w, statement)                                                                  \
-  do {                                                                                         \
-    const sr_gather_plan *p = (w)->plan;                                                       \
-    walk at = {{0}, 0, 0};                                                                     \
-    for (int64_t i = 0; i < (w)->count; i++, advance((w), &at)) {                              \
+#define SR_WALK(w, statement)                                                                      \
+  do {                                                                                             \
+    const sr_gather_plan *p = (w)->plan;                                                           \
+    walk at = {{0}, 0, 0};                                                                         \
+    for (int64_t i = 0; i < (w)->count; i++, advance((w), &at)) {                                  \
       int64_t far = at.far + resolve(p->index[i], (w)->n) * (w)->far_stride[p->dim], own = at.own; \
-      statement;                                                                               \
-    }                                                                                          \
+      statement;                                                                                   \
+    }                                                                                              \
   } while (0)
 
-#define SR_GATHERS(type)                                                        \
-  static void gather_##type(const work *w) {                                    \
-    const type *x = w->plan->x;                                                 \
-    type *out = w->plan->out;                                                   \
-    SR_WALK(w, out[own] = x[far]);                                              \
-  }                                                                             \
-  static void scatter_##type(const work *w) {                                   \
-    const type *x = w->plan->x;                                                 \
-    type *out = w->plan->out;                                                   \
-    SR_WALK(w, out[far] = x[own]);                                              \
-  }                                                                             \
-  static void fill_##type(const work *w, uint64_t bits) {                       \
-    type *out = w->plan->out;                                                   \
-    const type number = (type)bits;                                             \
-    SR_WALK(w, (void)own; out[far] = number);                                   \
+#define SR_GATHERS(type)                                  \
+  static void gather_##type(const work *w) {              \
+    const type *x = w->plan->x;                           \
+    type *out = w->plan->out;                             \
+    SR_WALK(w, out[own] = x[far]);                        \
+  }                                                       \
+  static void scatter_##type(const work *w) {             \
+    const type *x = w->plan->x;                           \
+    type *out = w->plan->out;                             \
+    SR_WALK(w, out[far] = x[own]);                        \
+  }                                                       \
+  static void fill_##type(const work *w, uint64_t bits) { \
+    type *out = w->plan->out;                             \
+    const type number = (type)bits;                       \
+    SR_WALK(w, (void)own; out[far] = number);             \
   }
 SR_GATHERS(uint8_t)
 SR_GATHERS(uint32_t)
 SR_GATHERS(uint64_t)
 
-#define SR_SCATTER_ADD_TO(type)                 \
+#define SR_SCATTER_ADD_TO(type)                   \
   static void scatter_add_##type(const work *w) { \
-    const type *x = w->plan->x;                 \
-    type *out = w->plan->out;                   \
-    SR_WALK(w, out[far] += x[own]);             \
+    const type *x = w->plan->x;                   \
+    type *out = w->plan->out;                     \
+    SR_WALK(w, out[far] += x[own]);               \
   }
 SR_SCATTER_ADD_TO(float)
 SR_SCATTER_ADD_TO(double)

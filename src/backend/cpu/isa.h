@@ -17,7 +17,7 @@ typedef enum {
 #define X(isa) SR_ISA_##isa,
   SR_ISA_LIST(X)
 #undef X
-  SR_ISAS
+      SR_ISAS
 } sr_isa;
 
 /* The best set this processor has; fixed by sr__cpu_start (SAROS_ISA in the
@@ -31,11 +31,11 @@ static inline sr_isa sr__cpu_isa(void) { return sr__cpu_isa_in_use; }
 
 /* Declares `const type name_baseline, name_avx2, ..` and a static inline name()
  * that gives the one in use. */
-#define SR_ISA_DECLARE(type, name)                                    \
-  SR_ISA_LIST_DECLARE(type, name)                                     \
-  static inline const type *name(void) {                              \
-    static const type *const tables[SR_ISAS] = {SR_ISA_TABLE(name)};  \
-    return tables[sr__cpu_isa()];                                     \
+#define SR_ISA_DECLARE(type, name)                                   \
+  SR_ISA_LIST_DECLARE(type, name)                                    \
+  static inline const type *name(void) {                             \
+    static const type *const tables[SR_ISAS] = {SR_ISA_TABLE(name)}; \
+    return tables[sr__cpu_isa()];                                    \
   }
 #if defined(__x86_64__)
 #define SR_ISA_LIST_DECLARE(type, name) \

@@ -6,12 +6,12 @@
 
 #undef bool /* a macro that would be expanded where the dtype's name is pasted */
 
-#define SR_BLOCKS(statement)                              \
-  for (int64_t start = 0; start < n; start += SR_LANES) { \
+#define SR_BLOCKS(statement)                                          \
+  for (int64_t start = 0; start < n; start += SR_LANES) {             \
     _Pragma("omp simd") for (int lane = 0; lane < SR_LANES; lane++) { \
-      const int64_t i = start + lane;                     \
-      statement;                                          \
-    }                                                     \
+      const int64_t i = start + lane;                                 \
+      statement;                                                      \
+    }                                                                 \
   }
 
 /* ---- conversions ------------------------------------------------------------------ */
@@ -37,25 +37,25 @@ static inline int64_t to_integer(double x) {
     (void)in1, (void)in2, (void)parameters;                                                      \
     SR_BLOCKS(const from_type x = from[i]; to[i] = expression)                                   \
   }
-#define X(name, type, floating)                                                  \
-  SR_CONVERT(float32, float, name, type, SR_TO_float32(x))                       \
-  SR_CONVERT(float64, double, name, type, SR_TO_float64(x))                      \
-  SR_CONVERT(int64, int64_t, name, type, SR_TO_int64_FROM_##name(x))             \
+#define X(name, type, floating)                                      \
+  SR_CONVERT(float32, float, name, type, SR_TO_float32(x))           \
+  SR_CONVERT(float64, double, name, type, SR_TO_float64(x))          \
+  SR_CONVERT(int64, int64_t, name, type, SR_TO_int64_FROM_##name(x)) \
   SR_CONVERT(bool, uint8_t, name, type, SR_TO_bool(x))
 SR_DTYPE_LIST(X)
 #undef X
 
 /* ---- selection --------------------------------------------------------------------- */
 
-#define SR_WHERE(bytes, type)                                                                   \
-  static void where_##bytes(int64_t n, void *out, const void *condition, const void *in_a,      \
-                            const void *in_b, const double *parameters) {                       \
-    type *to = out;                                                                             \
-    const uint8_t *c = condition;                                                               \
-    const type *a = in_a, *b = in_b;                                                            \
-    (void)parameters;                                                                           \
-    SR_BLOCKS(const type if_true = a[i]; const type if_false = b[i];                            \
-              to[i] = c[i] ? if_true : if_false)                                                \
+#define SR_WHERE(bytes, type)                                                              \
+  static void where_##bytes(int64_t n, void *out, const void *condition, const void *in_a, \
+                            const void *in_b, const double *parameters) {                  \
+    type *to = out;                                                                        \
+    const uint8_t *c = condition;                                                          \
+    const type *a = in_a, *b = in_b;                                                       \
+    (void)parameters;                                                                      \
+    SR_BLOCKS(const type if_true = a[i]; const type if_false = b[i];                       \
+              to[i] = c[i] ? if_true : if_false)                                           \
   }
 SR_WHERE(1, uint8_t)
 SR_WHERE(4, uint32_t)
@@ -63,16 +63,16 @@ SR_WHERE(8, uint64_t)
 
 /* ---- dropout ------------------------------------------------------------------------- */
 
-#define SR_DROPOUT(name, type)                                                                 \
-  static void dropout_##name(int64_t first, int64_t n, uint64_t key, uint32_t threshold,       \
-                             double scale, const void *in, void *out) {                        \
-    const type *x = in;                                                                        \
-    type *y = out;                                                                             \
-    const type factor = (type)scale;                                                           \
-    _Pragma("omp simd") for (int64_t i = first; i < first + n; i++) {                          \
-      const type scaled = x[i] * factor;                                                       \
-      y[i] = sr__mask_word(key, (uint64_t)i) >= threshold ? scaled : 0;                        \
-    }                                                                                          \
+#define SR_DROPOUT(name, type)                                                           \
+  static void dropout_##name(int64_t first, int64_t n, uint64_t key, uint32_t threshold, \
+                             double scale, const void *in, void *out) {                  \
+    const type *x = in;                                                                  \
+    type *y = out;                                                                       \
+    const type factor = (type)scale;                                                     \
+    _Pragma("omp simd") for (int64_t i = first; i < first + n; i++) {                    \
+      const type scaled = x[i] * factor;                                                 \
+      y[i] = sr__mask_word(key, (uint64_t)i) >= threshold ? scaled : 0;                  \
+    }                                                                                    \
   }
 SR_DROPOUT(float32, float)
 SR_DROPOUT(float64, double)
@@ -80,30 +80,30 @@ SR_DROPOUT(float64, double)
 /* ---- SGD ------------------------------------------------------------------------------- */
 
 /* The equations of sr_sgd_step in saros.h. */
-#define SR_SGD(name, type)                                                                       \
-  static void sgd_##name(int64_t n, void *parameter, const void *grad, void *state,              \
-                         const sr_sgd_options *o) {                                              \
-    type *p = parameter, *buffer = state;                                                        \
-    const type *g = grad;                                                                        \
-    const type sign = o->maximize ? -1 : 1, decay = (type)o->weight_decay, lr = (type)o->lr;     \
-    const type momentum = (type)o->momentum;                                                     \
-    if (!buffer) {                                                                               \
-      _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                      \
-        p[i] -= lr * (sign * g[i] + decay * p[i]);                                               \
-      }                                                                                          \
-      return;                                                                                    \
-    }                                                                                            \
-    const type kept = o->first ? 0 : momentum, added = o->first ? 1 : (type)(1 - o->dampening);  \
-    const type ahead = o->nesterov ? momentum : 1, direct = o->nesterov ? 1 : 0;                 \
-    if (o->first) { /* what it holds may be uninitialised */                                     \
-      for (int64_t i = 0; i < n; i++) buffer[i] = 0;                                             \
-    }                                                                                            \
-    _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                        \
-      const type full = sign * g[i] + decay * p[i];                                              \
-      const type moved = kept * buffer[i] + added * full;                                        \
-      buffer[i] = moved;                                                                         \
-      p[i] -= lr * (direct * full + ahead * moved);                                              \
-    }                                                                                            \
+#define SR_SGD(name, type)                                                                      \
+  static void sgd_##name(int64_t n, void *parameter, const void *grad, void *state,             \
+                         const sr_sgd_options *o) {                                             \
+    type *p = parameter, *buffer = state;                                                       \
+    const type *g = grad;                                                                       \
+    const type sign = o->maximize ? -1 : 1, decay = (type)o->weight_decay, lr = (type)o->lr;    \
+    const type momentum = (type)o->momentum;                                                    \
+    if (!buffer) {                                                                              \
+      _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                     \
+        p[i] -= lr * (sign * g[i] + decay * p[i]);                                              \
+      }                                                                                         \
+      return;                                                                                   \
+    }                                                                                           \
+    const type kept = o->first ? 0 : momentum, added = o->first ? 1 : (type)(1 - o->dampening); \
+    const type ahead = o->nesterov ? momentum : 1, direct = o->nesterov ? 1 : 0;                \
+    if (o->first) { /* what it holds may be uninitialised */                                    \
+      for (int64_t i = 0; i < n; i++) buffer[i] = 0;                                            \
+    }                                                                                           \
+    _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                       \
+      const type full = sign * g[i] + decay * p[i];                                             \
+      const type moved = kept * buffer[i] + added * full;                                       \
+      buffer[i] = moved;                                                                        \
+      p[i] -= lr * (direct * full + ahead * moved);                                             \
+    }                                                                                           \
   }
 SR_SGD(float32, float)
 SR_SGD(float64, double)
@@ -113,11 +113,9 @@ SR_SGD(float64, double)
 const sr__copy_table SR_ISA_NAME(sr__copy) = {
     .convert =
         {
-#define X(name, type, floating)                      \
-  [SR_float32][SR_##name] = float32_from_##name,     \
-  [SR_float64][SR_##name] = float64_from_##name,     \
-  [SR_int64][SR_##name] = int64_from_##name,         \
-  [SR_bool][SR_##name] = bool_from_##name,
+#define X(name, type, floating)                                                                 \
+  [SR_float32][SR_##name] = float32_from_##name, [SR_float64][SR_##name] = float64_from_##name, \
+  [SR_int64][SR_##name] = int64_from_##name, [SR_bool][SR_##name] = bool_from_##name,
             SR_DTYPE_LIST(X)
 #undef X
         },

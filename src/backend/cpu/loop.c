@@ -24,17 +24,17 @@ typedef struct {
 
 /* ---- moving elements ------------------------------------------------------------- */
 
-#define SR_MOVES(type)                                                                          \
-  static void gather_##type(int64_t n, type *to, const type *from, int64_t stride) {            \
-    for (int64_t i = 0; i < n; i++) to[i] = from[i * stride];                                   \
-  }                                                                                             \
-  static void scatter_##type(int64_t n, type *to, int64_t stride, const type *from) {           \
-    for (int64_t i = 0; i < n; i++) to[i * stride] = from[i];                                   \
-  }                                                                                             \
-  static void splat_##type(int64_t n, type *to, const void *element) {                          \
-    type value;                                                                                 \
-    memcpy(&value, element, sizeof value);                                                      \
-    for (int64_t i = 0; i < n; i++) to[i] = value;                                              \
+#define SR_MOVES(type)                                                                \
+  static void gather_##type(int64_t n, type *to, const type *from, int64_t stride) {  \
+    for (int64_t i = 0; i < n; i++) to[i] = from[i * stride];                         \
+  }                                                                                   \
+  static void scatter_##type(int64_t n, type *to, int64_t stride, const type *from) { \
+    for (int64_t i = 0; i < n; i++) to[i * stride] = from[i];                         \
+  }                                                                                   \
+  static void splat_##type(int64_t n, type *to, const void *element) {                \
+    type value;                                                                       \
+    memcpy(&value, element, sizeof value);                                            \
+    for (int64_t i = 0; i < n; i++) to[i] = value;                                    \
   }
 SR_MOVES(uint8_t)
 SR_MOVES(uint32_t)

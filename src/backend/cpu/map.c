@@ -54,8 +54,7 @@ static sr_status check_integers(sr_map map, const sr_loop *loop, const uint64_t 
 
 /* ---- the entry ----------------------------------------------------------------------- */
 
-sr_status sr__cpu_map(sr_map map, sr_dtype dtype, const sr_loop *loop,
-                      const double parameters[2]) {
+sr_status sr__cpu_map(sr_map map, sr_dtype dtype, const sr_loop *loop, const double parameters[2]) {
   static const double none[2] = {0, 0};
   sr__loop_job job = {.kernel = table_of(dtype)->map[map],
                       .parameters = parameters ? parameters : none,

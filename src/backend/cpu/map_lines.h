@@ -29,16 +29,20 @@
 
 #define SR_LOAD_X const T x = in_a[i];
 #define SR_LOAD_AB const T a = in_a[i], b = in_b[i];
-#define SR_LOAD_GXY const T g = in_a[i], x = in_b[i], y = in_c[i]; (void)g, (void)x, (void)y;
-#define SR_LOAD_GAB const T g = in_a[i], a = in_b[i], b = in_c[i]; (void)g, (void)a, (void)b;
+#define SR_LOAD_GXY                              \
+  const T g = in_a[i], x = in_b[i], y = in_c[i]; \
+  (void)g, (void)x, (void)y;
+#define SR_LOAD_GAB                              \
+  const T g = in_a[i], a = in_b[i], b = in_c[i]; \
+  (void)g, (void)a, (void)b;
 #define SR_LOAD_TRUTH_X const bool x = in_a[i] != 0;
 #define SR_LOAD_TRUTH_AB const bool a = in_a[i] != 0, b = in_b[i] != 0;
 
 /* By kind: SR_UNARY_SR_FLOAT(name, forward, gradient) and so on. */
 #if SR_MAKE_GRADIENTS
 #define SR_UNARY_GRADIENT(name, gradient) SR_MAP_KERNEL(name##_grad, T, SR_LOAD_GXY, gradient)
-#define SR_BINARY_GRADIENT(name, grad_a, grad_b)           \
-  SR_MAP_KERNEL(name##_grad_a, T, SR_LOAD_GAB, grad_a)     \
+#define SR_BINARY_GRADIENT(name, grad_a, grad_b)       \
+  SR_MAP_KERNEL(name##_grad_a, T, SR_LOAD_GAB, grad_a) \
   SR_MAP_KERNEL(name##_grad_b, T, SR_LOAD_GAB, grad_b)
 #define SR_UNARY_GRADIENT_ENTRY(name) [SR_MAP_##name##_grad] = name##_grad,
 #define SR_BINARY_GRADIENT_ENTRY(name) \
@@ -53,11 +57,11 @@
 #define SR_ENTRY(name) [SR_MAP_##name] = name##_forward,
 
 #if SR_MAKE_NUMBER
-#define SR_UNARY_SR_NUMBER(name, forward, gradient)         \
-  SR_MAP_KERNEL(name##_forward, T, SR_LOAD_X, forward)      \
+#define SR_UNARY_SR_NUMBER(name, forward, gradient)    \
+  SR_MAP_KERNEL(name##_forward, T, SR_LOAD_X, forward) \
   SR_UNARY_GRADIENT(name, gradient)
-#define SR_BINARY_SR_NUMBER(name, forward, grad_a, grad_b)  \
-  SR_MAP_KERNEL(name##_forward, T, SR_LOAD_AB, forward)     \
+#define SR_BINARY_SR_NUMBER(name, forward, grad_a, grad_b) \
+  SR_MAP_KERNEL(name##_forward, T, SR_LOAD_AB, forward)    \
   SR_BINARY_GRADIENT(name, grad_a, grad_b)
 #define SR_UNARY_ENTRY_SR_NUMBER(name) SR_ENTRY(name) SR_UNARY_GRADIENT_ENTRY(name)
 #define SR_BINARY_ENTRY_SR_NUMBER(name) SR_ENTRY(name) SR_BINARY_GRADIENT_ENTRY(name)
@@ -106,4 +110,4 @@
 #define SR_BINARY(name, kind, ...) SR_BINARY_ENTRY_##kind(name)
 const sr__map_table SR_ISA_NAME(SR_MAP_TABLE) = {.map = {
 #include "backend/pointwise.def"
-}};
+                                                 }};

@@ -19,7 +19,7 @@
 
 enum {
   CHUNK = 4096,
-  GROUP = 16,       /* chunks that one thread takes together; a power of two */
+  GROUP = 16,        /* chunks that one thread takes together; a power of two */
   COLUMN_ROWS = 256, /* rows of a column chunk */
   LEVELS = 48
 };
@@ -46,7 +46,8 @@ static void simplify(work *w, const sr_reduction_plan *plan) {
   w->results = w->values = 1;
   w->outer_ndim = w->inner_ndim = 0;
   for (int d = 0; d < plan->outer_ndim; d++) {
-    int64_t size = plan->outer_size[d], x = plan->outer_x_stride[d], out = plan->outer_out_stride[d];
+    int64_t size = plan->outer_size[d], x = plan->outer_x_stride[d],
+            out = plan->outer_out_stride[d];
     w->results *= size;
     if (size == 1) continue;
     int last = w->outer_ndim - 1;
@@ -344,8 +345,8 @@ static const sr__reduce_table *table_of(sr_dtype dtype) {
 }
 
 static const char *name_of(sr_reduce kind) {
-  static const char *const names[] = {"sum",    "prod", "max",  "min",  "argmax", "argmin",
-                                      "any",    "all",  "norm", "norm", "norm",   "count"};
+  static const char *const names[] = {"sum", "prod", "max",  "min",  "argmax", "argmin",
+                                      "any", "all",  "norm", "norm", "norm",   "count"};
   return names[kind];
 }
 

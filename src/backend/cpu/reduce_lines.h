@@ -13,68 +13,68 @@
 #include "backend/cpu/kernels.h"
 #include "backend/formulae.h"
 
-#define SR_PART(KIND, A, start, step, join)                                                   \
+#define SR_PART(KIND, A, start, step, join)                                                    \
   static void part_##KIND(int64_t n, const void *values, double parameter, sr__partial *out) { \
-    const T *x = values;                                                                      \
-    A lanes[SR_LANES];                                                                        \
-    (void)parameter;                                                                          \
-    if (n < SR_LANES) {                                                                       \
-      A s = start;                                                                            \
-      for (int64_t k = 0; k < n; k++) {                                                       \
-        const T v = x[k];                                                                     \
-        s = step;                                                                             \
-      }                                                                                       \
-      out->SR_FIELD = s;                                                                      \
-      return;                                                                                 \
-    }                                                                                         \
-    for (int lane = 0; lane < SR_LANES; lane++) lanes[lane] = start;                          \
-    int64_t i = 0;                                                                            \
-    for (; i + SR_LANES <= n; i += SR_LANES) {                                                \
-      _Pragma("omp simd") for (int lane = 0; lane < SR_LANES; lane++) {                       \
-        const T v = x[i + lane];                                                              \
-        const A s = lanes[lane];                                                              \
-        lanes[lane] = step;                                                                   \
-      }                                                                                       \
-    }                                                                                         \
-    for (int lane = 0; i < n; i++, lane++) {                                                  \
-      const T v = x[i];                                                                       \
-      const A s = lanes[lane];                                                                \
-      lanes[lane] = step;                                                                     \
-    }                                                                                         \
-    for (int width = SR_LANES / 2; width; width /= 2) {                                       \
-      for (int lane = 0; lane < width; lane++) {                                              \
-        const A s = lanes[lane], t = lanes[lane + width];                                     \
-        lanes[lane] = join;                                                                   \
-      }                                                                                       \
-    }                                                                                         \
-    out->SR_FIELD = lanes[0];                                                                 \
+    const T *x = values;                                                                       \
+    A lanes[SR_LANES];                                                                         \
+    (void)parameter;                                                                           \
+    if (n < SR_LANES) {                                                                        \
+      A s = start;                                                                             \
+      for (int64_t k = 0; k < n; k++) {                                                        \
+        const T v = x[k];                                                                      \
+        s = step;                                                                              \
+      }                                                                                        \
+      out->SR_FIELD = s;                                                                       \
+      return;                                                                                  \
+    }                                                                                          \
+    for (int lane = 0; lane < SR_LANES; lane++) lanes[lane] = start;                           \
+    int64_t i = 0;                                                                             \
+    for (; i + SR_LANES <= n; i += SR_LANES) {                                                 \
+      _Pragma("omp simd") for (int lane = 0; lane < SR_LANES; lane++) {                        \
+        const T v = x[i + lane];                                                               \
+        const A s = lanes[lane];                                                               \
+        lanes[lane] = step;                                                                    \
+      }                                                                                        \
+    }                                                                                          \
+    for (int lane = 0; i < n; i++, lane++) {                                                   \
+      const T v = x[i];                                                                        \
+      const A s = lanes[lane];                                                                 \
+      lanes[lane] = step;                                                                      \
+    }                                                                                          \
+    for (int width = SR_LANES / 2; width; width /= 2) {                                        \
+      for (int lane = 0; lane < width; lane++) {                                               \
+        const A s = lanes[lane], t = lanes[lane + width];                                      \
+        lanes[lane] = join;                                                                    \
+      }                                                                                        \
+    }                                                                                          \
+    out->SR_FIELD = lanes[0];                                                                  \
   }
 
-#define SR_COLUMN_PART(KIND, A, start, step, join)                                            \
-  static inline void panel_##KIND(int64_t rows, int64_t stride, int width, const T *x,        \
-                                  double parameter, sr__partial *out) {                       \
-    A sums[SR_COLUMNS];                                                                       \
-    (void)parameter;                                                                          \
-    for (int j = 0; j < width; j++) sums[j] = start;                                          \
-    for (int64_t i = 0; i < rows; i++) {                                                      \
-      _Pragma("omp simd") for (int j = 0; j < width; j++) {                                   \
-        const T v = x[i * stride + j];                                                        \
-        const A s = sums[j];                                                                  \
-        sums[j] = step;                                                                       \
-      }                                                                                       \
-    }                                                                                         \
-    for (int j = 0; j < width; j++) out[j].SR_FIELD = sums[j];                                \
-  }                                                                                           \
-  static void columns_##KIND(int64_t rows, int64_t stride, int64_t width, const void *x,      \
-                             double parameter, sr__partial *out) {                            \
-    if (width == SR_COLUMNS)                                                                  \
-      panel_##KIND(rows, stride, SR_COLUMNS, x, parameter, out);                              \
-    else                                                                                      \
-      panel_##KIND(rows, stride, (int)width, x, parameter, out);                              \
+#define SR_COLUMN_PART(KIND, A, start, step, join)                                       \
+  static inline void panel_##KIND(int64_t rows, int64_t stride, int width, const T *x,   \
+                                  double parameter, sr__partial *out) {                  \
+    A sums[SR_COLUMNS];                                                                  \
+    (void)parameter;                                                                     \
+    for (int j = 0; j < width; j++) sums[j] = start;                                     \
+    for (int64_t i = 0; i < rows; i++) {                                                 \
+      _Pragma("omp simd") for (int j = 0; j < width; j++) {                              \
+        const T v = x[i * stride + j];                                                   \
+        const A s = sums[j];                                                             \
+        sums[j] = step;                                                                  \
+      }                                                                                  \
+    }                                                                                    \
+    for (int j = 0; j < width; j++) out[j].SR_FIELD = sums[j];                           \
+  }                                                                                      \
+  static void columns_##KIND(int64_t rows, int64_t stride, int64_t width, const void *x, \
+                             double parameter, sr__partial *out) {                       \
+    if (width == SR_COLUMNS)                                                             \
+      panel_##KIND(rows, stride, SR_COLUMNS, x, parameter, out);                         \
+    else                                                                                 \
+      panel_##KIND(rows, stride, (int)width, x, parameter, out);                         \
   }
 
-#define X(KIND, A, start, step, join)       \
-  SR_PART(KIND, A, start, step, join)       \
+#define X(KIND, A, start, step, join) \
+  SR_PART(KIND, A, start, step, join) \
   SR_COLUMN_PART(KIND, A, start, step, join)
 SR_REDUCE_LIST
 #undef X
@@ -97,9 +97,9 @@ static int64_t find(int64_t n, const void *values, sr__partial value) {
   return n;
 }
 
-const sr__reduce_table SR_ISA_NAME(SR_REDUCE_TABLE) = {
-    .find = find,
-#define X(KIND, ...) .part[SR_REDUCE_##KIND] = part_##KIND, .columns[SR_REDUCE_##KIND] = columns_##KIND,
-    SR_REDUCE_LIST
+const sr__reduce_table SR_ISA_NAME(SR_REDUCE_TABLE) = {.find = find,
+#define X(KIND, ...) \
+  .part[SR_REDUCE_##KIND] = part_##KIND, .columns[SR_REDUCE_##KIND] = columns_##KIND,
+                                                       SR_REDUCE_LIST
 #undef X
 };

@@ -71,17 +71,16 @@ enum { SUMS = 64 }; /* columns that run side by side */
 
 /* `width` columns of n rows `stride` apart; float32 sums are kept in float64, integer
  * ones wrap around. step is stride, or -stride from the last row on. */
-#define SR_CUMSUM(name, type, sum_type)                                                    \
-  static void cumsum_##name(int64_t n, int64_t step, int64_t width, const void *from,      \
-                            void *to) {                                                    \
-    const type *x = from;                                                                  \
-    type *out = to;                                                                        \
-    sum_type sum[SUMS] = {0};                                                              \
-    for (int64_t i = 0; i < n; i++)                                                        \
-      for (int64_t j = 0; j < width; j++) {                                                \
-        sum[j] += (sum_type)x[i * step + j];                                               \
-        out[i * step + j] = (type)sum[j];                                                  \
-      }                                                                                    \
+#define SR_CUMSUM(name, type, sum_type)                                                           \
+  static void cumsum_##name(int64_t n, int64_t step, int64_t width, const void *from, void *to) { \
+    const type *x = from;                                                                         \
+    type *out = to;                                                                               \
+    sum_type sum[SUMS] = {0};                                                                     \
+    for (int64_t i = 0; i < n; i++)                                                               \
+      for (int64_t j = 0; j < width; j++) {                                                       \
+        sum[j] += (sum_type)x[i * step + j];                                                      \
+        out[i * step + j] = (type)sum[j];                                                         \
+      }                                                                                           \
   }
 SR_CUMSUM(float32, float, double)
 SR_CUMSUM(float64, double, double)

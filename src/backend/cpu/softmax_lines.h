@@ -114,8 +114,7 @@ static void softmax_row_grad(int64_t n, const T *g, const T *y, T *dx) {
   SR_LANE_LOOP sums[lane] = 0;
   for (; i + SR_LANES <= n; i += SR_LANES)
     SR_LANE_LOOP sums[lane] += (double)g[i + lane] * (double)y[i + lane];
-  for (int lane = 0; i + lane < n; lane++)
-    sums[lane] += (double)g[i + lane] * (double)y[i + lane];
+  for (int lane = 0; i + lane < n; lane++) sums[lane] += (double)g[i + lane] * (double)y[i + lane];
   const T sum = (T)joined(sums);
   _Pragma("omp simd") for (int64_t k = 0; k < n; k++) dx[k] = y[k] * (g[k] - sum);
 }
