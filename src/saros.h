@@ -463,10 +463,11 @@ typedef enum {
 /* One layer in one direction over a packed sequence.
  *   x            (N, I): rows of step 1, then of step 2, ...; N = sum of batch_sizes
  *   batch_sizes  T falling sizes; batch_sizes[0] is the batch B
+ *   or x (T, B, I) and batch_sizes NULL: every step has B rows (`steps` is not read)
  *   h0           (B, H), NULL for zeros
  *   weight_ih (G*H, I), weight_hh (G*H, H), biases (G*H) or NULL, as in PyTorch
- * gives output (N, H) and final states hn (B, H): the state after each row's
- * last real step. `reverse` walks from the last step to the first. */
+ * gives output (N, H) and final states hn (B, H), for x (T, B, I) output (T, B, H) and hn
+ * (1, B, H): the state after each row's last real step. `reverse` walks from the last step to the first. */
 typedef struct {
   sr_recurrent_mode mode;
   bool reverse;

@@ -11,7 +11,7 @@ void sr__set_header_limit(int64_t bytes) {
 
 int64_t sr__header_limit(void) { return header_limit; }
 
-/* ---- conversions ------------------------------------------------------------------------ */
+/* ---- conversions -------------------------------------------------------------------------- */
 
 static float float_of_bits(uint32_t bits) {
   float value;
@@ -47,7 +47,7 @@ INTEGERS(uint32)
 INTEGERS(uint16)
 INTEGERS(uint8)
 
-/* ---- the list ------------------------------------------------------------------------------ */
+/* ---- the list ----------------------------------------------------------------------------- */
 
 static const sr_file_dtype dtypes[] = {
     {"F32", 4, SR_float32, NULL},      {"F64", 8, SR_float64, NULL},

@@ -79,7 +79,7 @@ sr_status sr__file_read(sr_file_reader *file, void *bytes, size_t count) {
 
 void sr__file_close(sr_file_reader *file) { calls->close(file->fd); }
 
-/* ---- writing -------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------ */
 
 enum { NAMES_BYTES = 2 * PATH_MAX, TEMPORARY_TRIES = 1000 };
 

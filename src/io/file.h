@@ -27,7 +27,7 @@ typedef struct {
 extern const sr_file_calls sr__system_file_calls;
 void sr__use_file_calls(const sr_file_calls *calls); /* NULL: those of the system */
 
-/* ---- reading ------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------ */
 
 /* `doing` stands at the start of messages: "load: 'path': ...". path is borrowed. */
 typedef struct {
@@ -42,7 +42,7 @@ sr_status sr__file_open(const char *doing, const char *path, sr_file_reader *out
 sr_status sr__file_read(sr_file_reader *file, void *bytes, size_t count);
 void sr__file_close(sr_file_reader *file);
 
-/* ---- writing ---------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------ */
 
 typedef struct {
   const char *doing, *path; /* as the caller gave it, borrowed */

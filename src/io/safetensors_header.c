@@ -25,7 +25,7 @@ sr_status sr__file_malformed(const char *path, const char *name, const char *for
   return sr__fail(SR_FORMAT, "load: '%.400s': %s", path, text);
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------- */
+/* ---- JSON --------------------------------------------------------------------------------- */
 
 enum { MAX_DEPTH = 4, MAX_VALUES = 18 * SR_FILE_TENSORS };
 
@@ -140,8 +140,7 @@ static sr_status read_tensor(const place *p, const json_t *value, sr_file_tensor
   return check_bytes(p, t);
 }
 
-/* ---- all of them
- * --------------------------------------------------------------------------------- */
+/* ---- all of them -------------------------------------------------------------------------- */
 
 static const char metadata_key[] = "__metadata__";
 

@@ -64,7 +64,7 @@ void sr_archive_free(sr_archive *archive) {
   sr__free(box, box->bytes);
 }
 
-/* ---- data ------------------------------------------------------------------------------------ */
+/* ---- data --------------------------------------------------------------------------------- */
 
 enum { CHUNK_BYTES = 1 << 16 };
 
@@ -120,8 +120,7 @@ static sr_status read_tensors(sr_file_reader *file, const sr_file_header *h, sr_
   return SR_OK;
 }
 
-/* ---- the whole
- * ----------------------------------------------------------------------------------- */
+/* ---- the whole ---------------------------------------------------------------------------- */
 
 static sr_status read_length(sr_file_reader *file, int64_t *out) {
   uint64_t length;

@@ -9,7 +9,7 @@
 #include "io/safetensors.h"
 #include "tensor/tensor.h"
 
-/* ---- checks ------------------------------------------------------------------------------ */
+/* ---- checks ------------------------------------------------------------------------------- */
 
 static sr_status check_utf8(const char *path, const char *what, const char *text) {
   size_t size = strlen(text), at = 0;
@@ -81,7 +81,7 @@ static sr_status check_contents(const char *path, int64_t n, const sr_named_tens
   return status;
 }
 
-/* ---- header --------------------------------------------------------------------------------- */
+/* ---- header ------------------------------------------------------------------------------- */
 
 static sr_status add(sr_text *text, const char *s) { return sr__text_add(text, s, strlen(s)); }
 

@@ -185,9 +185,19 @@ static sr_recurrent_mode check_mode(lua_State *L, int i) {
   return 0;
 }
 
+static int states_of(sr_recurrent_mode mode) {
+  static const int states[] = {
+#define X(name, gates, count) [SR_##name] = count,
+      SR_RECURRENT_LIST(X)
+#undef X
+  };
+  return states[mode];
+}
+
 /* Sizes of the batch at each step, in a userdata pushed on the stack: from a list, an
- * int64 tensor, or one integer B for N / B steps of B rows. */
+ * int64 tensor, or one integer B for N / B steps of B rows. NULL for nil: x is (T, B, I). */
 static const int64_t *check_batch_sizes(lua_State *L, int i, int64_t rows, int64_t *steps) {
+  if (lua_isnil(L, i)) return NULL;
   sr_tensor *t = sr_to_tensor(L, i);
   int64_t constant = 0;
   if (t) {
@@ -232,11 +242,11 @@ static int recurrent(lua_State *L) {
   layer.reverse = sr_optional_boolean(L, 10, false, f, "reverse");
   int64_t rows = sr_tensor_ndim(layer.x) ? sr_tensor_sizes(layer.x)[0] : 0;
   layer.batch_sizes = check_batch_sizes(L, 3, rows, &layer.steps);
-  sr_tensor **output = sr_push_tensor(L), **hn = sr_push_tensor(L), **cn = sr_push_tensor(L);
+  int results = 1 + states_of(layer.mode);
+  sr_tensor **output = sr_push_tensor(L), **hn = sr_push_tensor(L);
+  sr_tensor **cn = results > 2 ? sr_push_tensor(L) : NULL;
   sr_raise(L, sr_recurrent(&layer, output, hn, cn));
-  sr_filled(L, 3);
-  if (!*cn) lua_pop(L, 1);
-  return *cn ? 3 : 2;
+  return sr_filled(L, results);
 }
 
 /* ---- optimizer steps

@@ -39,7 +39,7 @@ static label_set labels_of(const term *t) {
   return set;
 }
 
-/* ---- reading the equation ---------------------------------------------------------------- */
+/* ---- reading the equation ----------------------------------------------------------------- */
 
 /* Letters up to ',', '-' or the end, at most SR_MAX_DIMS of them. */
 static sr_status read_labels(const char *text, const char **at, uint8_t *label, int *n) {
@@ -129,7 +129,7 @@ static sr_status check_sizes(const char *text, const equation *e, int64_t sizes[
   return SR_OK;
 }
 
-/* ---- steps on one term ---------------------------------------------------------------------- */
+/* ---- steps on one term -------------------------------------------------------------------- */
 
 /* Put `next` in the place of the term's tensor. */
 static void replace(term *t, sr_tensor *next) {
@@ -272,8 +272,7 @@ done:
   return status;
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------ */
+/* ---- the whole ---------------------------------------------------------------------------- */
 
 static sr_status evaluate(const char *text, equation *e) {
   int64_t sizes[LABELS];

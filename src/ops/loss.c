@@ -50,7 +50,7 @@ sr_status sr_smooth_l1_loss(sr_tensor *x, sr_tensor *target, sr_reduction reduct
                       reduction, out);
 }
 
-/* ---- binary cross entropy ------------------------------------------------------------------- */
+/* ---- binary cross entropy ----------------------------------------------------------------- */
 
 static sr_status extreme(sr_reduce kind, const sr_tensor *x, double *out) {
   sr_tensor *result;

@@ -36,7 +36,7 @@ sr_matrices sr__transposed(sr_matrices x) {
   return t;
 }
 
-/* ---- joining batch dimensions ---------------------------------------------------------- */
+/* ---- joining batch dimensions ------------------------------------------------------------- */
 
 /* What is left of the batch: strides of a, b, c. */
 typedef struct {
@@ -78,7 +78,7 @@ static void join_batch(sr_gemm *g, remaining *left, const sr_matrices *c, const 
   }
 }
 
-/* ---- the rest of the batch --------------------------------------------------------------- */
+/* ---- the rest of the batch ---------------------------------------------------------------- */
 
 /* A place in the batch, counted like an odometer. */
 typedef struct {

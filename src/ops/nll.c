@@ -8,7 +8,7 @@
  * and cross entropy is that of log_softmax(logits). */
 #include "ops/compose.h"
 
-/* ---- arguments ------------------------------------------------------------------------- */
+/* ---- arguments ---------------------------------------------------------------------------- */
 
 static int class_dim(const sr_tensor *x) { return x->ndim > 1; }
 static int64_t classes_of(const sr_tensor *x) { return x->sizes[class_dim(x)]; }
@@ -60,7 +60,7 @@ static sr_status wrong_target(const char *name, int64_t found, int64_t classes) 
                   (long long)classes);
 }
 
-/* ---- forward ------------------------------------------------------------------------------- */
+/* ---- forward ------------------------------------------------------------------------------ */
 
 typedef struct {
   sr_reduction reduction;
@@ -234,8 +234,7 @@ sr_status sr_nll_loss(sr_tensor *log_probabilities, sr_tensor *target, sr_tensor
   return nll("nll_loss", log_probabilities, target, weight, reduction, ignore_index, NULL, out);
 }
 
-/* ---- cross entropy
- * -------------------------------------------------------------------------------- */
+/* ---- cross entropy ------------------------------------------------------------------------ */
 
 /* weight (C) against scores (N, C, ..): (C, 1, ..). */
 static sr_status weight_column(const sr_tensor *weight, const sr_tensor *x, sr_tensor **out) {

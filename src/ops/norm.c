@@ -5,7 +5,7 @@
  * channels (batch). */
 #include "ops/compose.h"
 
-/* ---- parts ------------------------------------------------------------------------------ */
+/* ---- parts -------------------------------------------------------------------------------- */
 
 static sr_tensor *mean_over(sr_work *w, sr_tensor *x, const sr_dims *dims) {
   sr_tensor *made;
@@ -38,7 +38,7 @@ static sr_status check_parameter(const char *name, const char *what, const sr_te
   return sr__same_device(name, 2, (const sr_tensor *[]){x, t});
 }
 
-/* ---- layer_norm ---------------------------------------------------------------------------- */
+/* ---- layer_norm --------------------------------------------------------------------------- */
 
 static sr_status check_layer(const sr_tensor *x, int n, const int64_t *size,
                              const sr_tensor *weight, const sr_tensor *bias) {
@@ -64,7 +64,7 @@ sr_status sr_layer_norm(sr_tensor *x, int n, const int64_t *size, sr_tensor *wei
   return sr__work_take(&w, affine(&w, scaled(&w, centered, var, eps), weight, bias), out);
 }
 
-/* ---- batch_norm ------------------------------------------------------------------------------ */
+/* ---- batch_norm --------------------------------------------------------------------------- */
 
 static sr_status check_batch(const sr_tensor *x, const sr_tensor *running_mean,
                              const sr_tensor *running_var, const sr_tensor *weight,

@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "ops/ops.h"
 
-/* ---- SGD --------------------------------------------------------------------------------- */
+/* ---- SGD ---------------------------------------------------------------------------------- */
 
 static sr_status check_like(const sr_tensor *parameter, const char *what, const sr_tensor *t) {
   if (!t) return SR_OK;
@@ -57,7 +57,7 @@ done:
   return status;
 }
 
-/* ---- clipping ------------------------------------------------------------------------------- */
+/* ---- clipping ----------------------------------------------------------------------------- */
 
 static sr_status check_grads(const char *name, int n, sr_tensor *const *grads) {
   for (int i = 0; i < n; i++) {

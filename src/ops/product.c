@@ -7,7 +7,7 @@
 #include "autograd/autograd.h"
 #include "ops/matrices.h"
 
-/* ---- checks ------------------------------------------------------------------------------ */
+/* ---- checks ------------------------------------------------------------------------------- */
 
 static sr_status check_operands(const char *name, const sr_tensor *a, const sr_tensor *b) {
   SR_TRY(sr__same_device(name, 2, (const sr_tensor *[]){a, b}));
@@ -23,7 +23,7 @@ static sr_status check_ranks(const char *name, const sr_tensor *a, int a_ndim, c
                   name, a_ndim, b_ndim, SR_SHAPE_OF(a), SR_SHAPE_OF(b));
 }
 
-/* ---- the general product -------------------------------------------------------------------- */
+/* ---- the general product ------------------------------------------------------------------ */
 
 /* How the operands are seen; the result has a's rows and b's columns. */
 typedef struct {

@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "ops/ops.h"
 
-/* ---- filling in place ----------------------------------------------------------------------- */
+/* ---- filling in place --------------------------------------------------------------------- */
 
 static sr_status filled_backward(sr_node *node, sr_tensor *const *grad) {
   (void)node, (void)grad;
@@ -106,8 +106,7 @@ sr_status sr_bernoulli_(sr_tensor *t, double p, sr_generator *g) {
   return settle(&bernoulli_op, t, host);
 }
 
-/* ---- permutations
- * -------------------------------------------------------------------------------- */
+/* ---- permutations ------------------------------------------------------------------------- */
 
 /* Moves a host tensor to the device; takes it over. */
 static sr_status send(sr_tensor *host, sr_device device, sr_tensor **out) {
@@ -124,8 +123,7 @@ sr_status sr_randperm(int64_t n, sr_device device, sr_generator *g, sr_tensor **
   return send(host, device, out);
 }
 
-/* ---- multinomial
- * ------------------------------------------------------------------------------------ */
+/* ---- multinomial -------------------------------------------------------------------------- */
 
 /* As torch.multinomial draws. One sample, or samples without replacement: the largest
  * w / e with e exponential. With replacement: the first cumulated weight that is not

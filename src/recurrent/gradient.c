@@ -32,7 +32,7 @@ static sr_status new_rows(const gradient_work *w, int64_t rows, int64_t columns,
   return sr__empty(w->backend, w->dtype, 2, (int64_t[]){rows, columns}, out);
 }
 
-/* ---- through the steps ------------------------------------------------------------------- */
+/* ---- through the steps -------------------------------------------------------------------- */
 
 static sr_status make_gradients(gradient_work *w, sr_tensor *const *grad) {
   const sr_recurrent_shape *s = w->shape;
@@ -118,7 +118,7 @@ static sr_status give_weight_ih(gradient_work *w) {
   if (!x || !sr__wants(w->node, IN_WEIGHT_IH)) return SR_OK;
   SR_TRY(sr__grad_buffer(w->node, IN_WEIGHT_IH, &buffer, &fresh));
   return add_product(w, buffer, (matrix_rows){w->gates, 0, w->width},
-                     (matrix_rows){x, 0, sr__strides(x)[0]}, w->shape->rows, fresh ? 0 : 1);
+                     (matrix_rows){x, 0, sr__row_stride(x)}, w->shape->rows, fresh ? 0 : 1);
 }
 
 /* The batch is the same at all steps: the states before are the output rows moved by
@@ -138,7 +138,7 @@ static sr_status add_shifted(gradient_work *w, sr_tensor *buffer, double beta) {
                      (matrix_rows){h0, 0, s->hidden}, s->batch, beta);
 }
 
-/* ---- weight_hh of a ragged batch ------------------------------------------------------------- */
+/* ---- weight_hh of a ragged batch ---------------------------------------------------------- */
 
 /* Positions from 1, on the host: for each row that of the output row before it, 0 where the
  * sequence begins; and for each sequence that of the row it begins at. */
@@ -266,8 +266,7 @@ static sr_status give_x(gradient_work *w) {
   return w->backend->gemm(&gemm);
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------ */
+/* ---- the whole ---------------------------------------------------------------------------- */
 
 /* The node takes the gradient of an initial state over. */
 static sr_status give_state(gradient_work *w, int input, sr_tensor **state) {

@@ -10,7 +10,7 @@
 #include "base/checked.h"
 #include "base/memory.h"
 
-/* ---- checks ------------------------------------------------------------------------------ */
+/* ---- checks ------------------------------------------------------------------------------- */
 
 /* expected: sizes, -1 for any. A NULL tensor passes. */
 static sr_status check_argument(const char *mode, const char *what, const sr_tensor *t, int ndim,
@@ -32,14 +32,30 @@ static sr_status check_matrix(const char *mode, const char *what, const sr_tenso
                   SR_SHAPE_OF(t));
 }
 
+/* Is x (T, B, I), with the same batch at every step? */
+static bool is_padded(const sr_recurrent_layer *l) { return !l->batch_sizes; }
+static int64_t steps_of(const sr_recurrent_layer *l) {
+  return is_padded(l) ? l->x->sizes[0] : l->steps;
+}
+static int64_t batch_at(const sr_recurrent_layer *l, int64_t t) {
+  return is_padded(l) ? l->x->sizes[1] : l->batch_sizes[t];
+}
+
 static sr_status check_steps(const char *mode, const sr_recurrent_layer *l, int64_t *rows) {
   *rows = 0;
-  if (l->steps < 1)
+  if (is_padded(l) && l->x->ndim != 3)
+    return sr__fail(SR_SHAPE, "%s: expected x (steps, batch, inputs) or batch sizes, got %s", mode,
+                    SR_SHAPE_OF(l->x));
+  if (steps_of(l) < 1)
     return sr__fail(SR_SHAPE, "%s: a sequence has at least 1 step, got %lld", mode,
-                    (long long)l->steps);
-  for (int64_t t = 0; t < l->steps; t++) {
-    int64_t size = l->batch_sizes[t];
-    if (size < 1 || (t && size > l->batch_sizes[t - 1]) || !sr__add(rows, size))
+                    (long long)steps_of(l));
+  if (is_padded(l) && l->x->sizes[1] > 0) {
+    *rows = l->x->sizes[0] * l->x->sizes[1]; /* sizes of one tensor: no overflow */
+    return SR_OK;
+  }
+  for (int64_t t = 0; t < steps_of(l); t++) {
+    int64_t size = batch_at(l, t);
+    if (size < 1 || (t && size > batch_at(l, t - 1)) || !sr__add(rows, size))
       return sr__fail(SR_SHAPE,
                       "%s: batch sizes must be positive and not grow, got %lld at step %lld", mode,
                       (long long)size, (long long)t + 1);
@@ -49,9 +65,12 @@ static sr_status check_steps(const char *mode, const sr_recurrent_layer *l, int6
 
 static sr_status check_shapes(const char *mode, const sr_recurrent_layer *l, int64_t rows) {
   int64_t gates = sr__recurrent_modes[l->mode].gates, hidden = l->weight_hh->sizes[1];
-  int64_t inputs = l->weight_ih->sizes[1], batch = l->batch_sizes[0];
+  int64_t inputs = l->weight_ih->sizes[1], batch = batch_at(l, 0);
   const sr_tensor *x = l->x;
-  SR_TRY(check_argument(mode, "x", x, 2, (int64_t[]){rows, inputs}, x));
+  if (is_padded(l))
+    SR_TRY(check_argument(mode, "x", x, 3, (int64_t[]){x->sizes[0], batch, inputs}, x));
+  else
+    SR_TRY(check_argument(mode, "x", x, 2, (int64_t[]){rows, inputs}, x));
   SR_TRY(
       check_argument(mode, "weight_hh", l->weight_hh, 2, (int64_t[]){gates * hidden, hidden}, x));
   SR_TRY(
@@ -76,7 +95,7 @@ static sr_status check_layer(const sr_recurrent_layer *l, int64_t *rows) {
   return check_shapes(info->name, l, *rows);
 }
 
-/* ---- the shape as node parameters ------------------------------------------------------------ */
+/* ---- the shape as node parameters --------------------------------------------------------- */
 
 enum { FEW_STEPS = 64 };
 
@@ -90,7 +109,7 @@ typedef struct {
 } shape_room;
 
 static sr_status open_shape(shape_room *room, const sr_recurrent_layer *l, int64_t rows) {
-  int64_t steps = l->steps, offset = 0;
+  int64_t steps = steps_of(l), offset = 0;
   room->bytes = sizeof(sr_recurrent_shape) + 2 * (size_t)steps * sizeof(int64_t);
   room->allocated = steps > FEW_STEPS;
   room->shape = (sr_recurrent_shape *)room->few;
@@ -99,16 +118,16 @@ static sr_status open_shape(shape_room *room, const sr_recurrent_layer *l, int64
   memset(s, 0, sizeof *s);
   s->mode = l->mode;
   s->reverse = l->reverse;
-  s->constant = l->batch_sizes[0] == l->batch_sizes[steps - 1];
+  s->constant = batch_at(l, 0) == batch_at(l, steps - 1);
   s->steps = steps;
   s->rows = rows;
-  s->batch = l->batch_sizes[0];
+  s->batch = batch_at(l, 0);
   s->hidden = l->weight_hh->sizes[1];
   s->inputs = l->weight_ih->sizes[1];
   for (int64_t t = 0; t < steps; t++) {
-    s->numbers[t] = l->batch_sizes[t];
+    s->numbers[t] = batch_at(l, t);
     s->numbers[steps + t] = offset;
-    offset += l->batch_sizes[t];
+    offset += batch_at(l, t);
   }
   return SR_OK;
 }
@@ -138,6 +157,7 @@ static sr_status dense(sr_tensor *t, sr_tensor **out) { return t ? sr__dense(t, 
 
 /* Rows of x may lie apart, but each must be dense. */
 static sr_status dense_rows(sr_tensor *x, sr_tensor **out) {
+  if (x->ndim == 3) return sr__dense(x, out);
   bool even = (x->sizes[1] == 1 || sr__strides(x)[1] == 1) && sr__strides(x)[0] >= x->sizes[1];
   if (!even) return sr__dense(x, out);
   *out = sr_tensor_retain(x);
@@ -158,12 +178,20 @@ static sr_status new_rows(const layer_work *w, int64_t rows, int64_t columns, sr
   return sr__empty(sr__backend_of(w->x), (sr_dtype)w->x->dtype, 2, (int64_t[]){rows, columns}, out);
 }
 
+/* Rows as the user gets them: (rows, H), or (rows / B, B, H) for x (T, B, I). */
+static sr_status new_result(const layer_work *w, int64_t rows, sr_tensor **out) {
+  const sr_recurrent_shape *s = w->shape;
+  if (w->x->ndim == 2) return new_rows(w, rows, s->hidden, out);
+  return sr__empty(sr__backend_of(w->x), (sr_dtype)w->x->dtype, 3,
+                   (int64_t[]){rows / s->batch, s->batch, s->hidden}, out);
+}
+
 static sr_status make_results(layer_work *w) {
   const sr_recurrent_shape *s = w->shape;
   SR_TRY(new_rows(w, s->rows, w->mode->gates * s->hidden, &w->gates));
-  SR_TRY(new_rows(w, s->rows, s->hidden, &w->output));
-  SR_TRY(new_rows(w, s->batch, s->hidden, &w->hn));
-  if (w->mode->states > 1) SR_TRY(new_rows(w, s->batch, s->hidden, &w->cn));
+  SR_TRY(new_result(w, s->rows, &w->output));
+  SR_TRY(new_result(w, s->batch, &w->hn));
+  if (w->mode->states > 1) SR_TRY(new_result(w, s->batch, &w->cn));
   if (w->mode->keeps_cells) SR_TRY(new_rows(w, s->rows, s->hidden, &w->cells));
   return SR_OK;
 }
@@ -177,7 +205,7 @@ static sr_status input_products(const layer_work *w) {
                       .m = s->rows,
                       .n = w->mode->gates * s->hidden,
                       .k = s->inputs,
-                      .x_row = sr__strides(w->x)[0],
+                      .x_row = sr__row_stride(w->x),
                       .x = sr__data(w->x),
                       .weight = sr__data(w->weight_ih),
                       .bias = data_of(w->bias_ih),
@@ -210,8 +238,7 @@ static sr_status run_steps(const layer_work *w) {
   return sr__backend_of(w->x)->recurrent(&plan);
 }
 
-/* ---- recording
- * -------------------------------------------------------------------------------------- */
+/* ---- recording ---------------------------------------------------------------------------- */
 
 static const sr_op recurrent_ops[SR_RECURRENT_MODES] = {
 #define X(mode, gates, states) [SR_##mode] = {#mode, sr__recurrent_backward},

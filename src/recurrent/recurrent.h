@@ -29,6 +29,11 @@ typedef struct {
   int64_t numbers[]; /* steps batch sizes, then steps row offsets */
 } sr_recurrent_shape;
 
+/* Distance of the rows of x, (N, I) or dense (T, B, I). */
+static inline int64_t sr__row_stride(const sr_tensor *x) {
+  return x->ndim == 3 ? x->sizes[2] : sr__strides(x)[0];
+}
+
 static inline const int64_t *sr__batch_sizes(const sr_recurrent_shape *s) { return s->numbers; }
 static inline const int64_t *sr__offsets(const sr_recurrent_shape *s) {
   return s->numbers + s->steps;

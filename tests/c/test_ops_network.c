@@ -21,7 +21,7 @@ static void expect_item(sr_tensor *t, double expected) {
   if (!close_enough(got, expected, 1e-12)) fail_msg("%.17g is not %.17g", got, expected);
 }
 
-/* ---- reference cases -------------------------------------------------------------------- */
+/* ---- reference cases ---------------------------------------------------------------------- */
 
 typedef sr_status (*with_targets)(sr_tensor *x, sr_tensor *target, sr_tensor **y);
 
@@ -170,7 +170,7 @@ static void golden_broadcast(void **state) {
   golden_case_close(&t);
 }
 
-/* ---- gradients ----------------------------------------------------------------------------- */
+/* ---- gradients ---------------------------------------------------------------------------- */
 
 FUNCTION(softmax_first, sr_softmax(x[0], 0, y))
 FUNCTION(softmax_last, sr_softmax(x[0], -1, y))
@@ -484,8 +484,7 @@ static void positive_weights(void **state) {
   sr_tensor_release(x);
 }
 
-/* ---- normalisation
- * ------------------------------------------------------------------------------- */
+/* ---- normalisation ------------------------------------------------------------------------ */
 
 static void norm_errors(void **state) {
   (void)state;
@@ -535,8 +534,7 @@ static void running_values_change_last(void **state) {
   sr_tensor_release(x);
 }
 
-/* ---- dropout
- * ---------------------------------------------------------------------------------------- */
+/* ---- dropout ------------------------------------------------------------------------------ */
 
 static void dropout(void **state) {
   (void)state;
@@ -595,8 +593,7 @@ static void dropout_masks(void **state) {
   sr_generator_free(g);
 }
 
-/* ---- random fills
- * --------------------------------------------------------------------------------------- */
+/* ---- random fills ------------------------------------------------------------------------- */
 
 /* Elements in logical order are drawn in that order, whatever the strides. */
 static void strided_fills(void **state) {
@@ -659,8 +656,7 @@ static void fills_cut_gradients(void **state) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
 }
 
-/* ---- multinomial
- * -------------------------------------------------------------------------------------------- */
+/* ---- multinomial -------------------------------------------------------------------------- */
 
 static void multinomial(void **state) {
   (void)state;

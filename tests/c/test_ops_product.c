@@ -2,7 +2,7 @@
  * strides and messages. */
 #include "golden_case.h"
 
-/* ---- reference cases -------------------------------------------------------------------- */
+/* ---- reference cases ---------------------------------------------------------------------- */
 
 static void golden_products(void **state) {
   (void)state;
@@ -40,7 +40,7 @@ static void golden_linear(void **state) {
     .name = label, .function = call, .n = count, .input = { __VA_ARGS__ } \
   }
 
-/* ---- gradients ----------------------------------------------------------------------------- */
+/* ---- gradients ---------------------------------------------------------------------------- */
 
 #define FUNCTION(name, call) \
   static sr_status name(sr_tensor *const *x, sr_tensor **y) { return call; }
@@ -190,8 +190,7 @@ static void einsum_errors(void **state) {
   sr_tensor_release(a);
 }
 
-/* ---- strides
- * --------------------------------------------------------------------------------------- */
+/* ---- strides ------------------------------------------------------------------------------ */
 
 static double at(const sr_tensor *t, const int64_t *index) {
   int64_t offset = 0;
@@ -274,8 +273,7 @@ static void large_strides(void **state) {
   }
 }
 
-/* ---- what is kept, what is refused
- * ------------------------------------------------------------------- */
+/* ---- what is kept, what is refused -------------------------------------------------------- */
 
 /* Gradients of many examples go into one buffer of the weight's size. */
 static void weight_gradient_makes_no_temporary(void **state) {

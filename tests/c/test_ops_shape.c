@@ -149,7 +149,8 @@ static void expansion(void **state) {
   OK(sr_expand(x, SIZES(3, 4), &y));
   FAILS(sr_fill_(y, sr_number(0)), SR_STATE, "fill_: an expanded tensor");
   FAILS(sr_copy_(y, x), SR_STATE, "copy_: an expanded tensor");
-  FAILS(sr_assign(y, y, NUMBER(0)), SR_STATE, "assign: an expanded tensor");
+  FAILS(sr_assign(y, y, (sr_operand){.number = sr_number(0)}), SR_STATE,
+        "assign: an expanded tensor");
   sr_tensor_release(y);
   sr_tensor_release(x);
 }

@@ -5,7 +5,7 @@ static double number_of(json_t *options, const char *name) {
   return json_number_value(json_object_get(options, name));
 }
 
-/* ---- reference cases -------------------------------------------------------------------- */
+/* ---- reference cases ---------------------------------------------------------------------- */
 
 static double train_step(sr_tensor *x, sr_tensor *y, sr_tensor *weight, sr_tensor *bias) {
   sr_tensor *out, *loss;
@@ -68,7 +68,7 @@ static void golden_clip(void **state) {
   golden_case_close(&c);
 }
 
-/* ---- SGD ------------------------------------------------------------------------------------ */
+/* ---- SGD ---------------------------------------------------------------------------------- */
 
 /* Every option at once, against the formula. */
 static void sgd_formula(void **state) {
@@ -167,8 +167,7 @@ static void sgd_is_all_or_nothing(void **state) {
   }
 }
 
-/* ---- clipping
- * ------------------------------------------------------------------------------------ */
+/* ---- clipping ----------------------------------------------------------------------------- */
 
 static void norms(void **state) {
   (void)state;

@@ -6,7 +6,7 @@ static void release_all(int n, sr_tensor *const *t) {
   for (int i = 0; i < n; i++) sr_tensor_release(t[i]);
 }
 
-/* ---- reference cases: stacks of layers ------------------------------------------------------ */
+/* ---- reference cases: stacks of layers ---------------------------------------------------- */
 
 enum { MAX_PARAMETERS = 24, MAX_STEPS = 64 };
 
@@ -165,7 +165,7 @@ static void golden_padded(void **state) {
   padded_case("RNN_relu");
 }
 
-/* ---- reference cases: packed batches --------------------------------------------------------- */
+/* ---- reference cases: packed batches ------------------------------------------------------ */
 
 /* Lengths of the case, and the batch in falling order of length. */
 typedef struct {
@@ -333,7 +333,7 @@ static void golden_cells(void **state) {
   cell_case("GRUCell_False", SR_gru);
 }
 
-/* ---- gradients ------------------------------------------------------------------------------- */
+/* ---- gradients ---------------------------------------------------------------------------- */
 
 /* I = 3, H = 2. Batches of 3 sequences, or one that grows shorter. */
 static const int64_t constant[] = {3, 3}, ragged[] = {3, 2, 2, 1}, single[] = {1, 1, 1};
@@ -521,8 +521,7 @@ static void packed_equals_alone(void **state) {
   release_all(3, (sr_tensor *[]){x, w, u});
 }
 
-/* ---- more steps than fit the stack
- * ---------------------------------------------------------------- */
+/* ---- more steps than fit the stack -------------------------------------------------------- */
 
 static void long_sequence(void **state) {
   (void)state;
@@ -546,8 +545,7 @@ static void long_sequence(void **state) {
   release_all(5, (sr_tensor *[]){sum, output, x, w, u});
 }
 
-/* ---- what a user can get wrong
- * ----------------------------------------------------------------------- */
+/* ---- what a user can get wrong ------------------------------------------------------------ */
 
 static void messages(void **state) {
   (void)state;

@@ -53,7 +53,7 @@ static void write_file(const char *path, const void *bytes, size_t size) {
   fclose(file);
 }
 
-/* ---- round trips --------------------------------------------------------------------------- */
+/* ---- round trips -------------------------------------------------------------------------- */
 
 static const sr_named_tensor *find(const sr_archive *archive, const char *name) {
   for (int64_t i = 0; i < archive->n; i++)
@@ -349,8 +349,7 @@ static void no_regular_files(void **state) {
   FAILS(sr_save(path, 0, NULL, 0, NULL), SR_IO, "ame too long");
 }
 
-/* ---- other number formats
- * --------------------------------------------------------------------------- */
+/* ---- other number formats ----------------------------------------------------------------- */
 
 typedef struct {
   const char *dtype;
@@ -439,8 +438,7 @@ static void data_in_another_order(void **state) {
   sr_archive_free(archive);
 }
 
-/* ---- what cannot be saved
- * ------------------------------------------------------------------------------ */
+/* ---- what cannot be saved ----------------------------------------------------------------- */
 
 static void refused_contents(void **state) {
   (void)state;
@@ -471,8 +469,7 @@ static void refused_contents(void **state) {
   sr_tensor_release(t);
 }
 
-/* ---- what the system does
- * ---------------------------------------------------------------------------------- */
+/* ---- what the system does ----------------------------------------------------------------- */
 
 enum { FAIL, INTERRUPT, SHORT }; /* how the chosen call goes wrong */
 static int countdown, failure_errno, failure_kind;
@@ -658,8 +655,7 @@ static void failing_memory(void **state) {
   }
 }
 
-/* ---- the file that is made
- * ---------------------------------------------------------------------------------- */
+/* ---- the file that is made ---------------------------------------------------------------- */
 
 static void links_and_permissions(void **state) {
   (void)state;

@@ -242,11 +242,9 @@ function RNNBase:forward(input, state)
   end
   local steps, batch, size = input:size(1), input:size(2), input:size(3)
   if size ~= self.input_size or steps == 0 or batch == 0 then check_input(self, input) end
-  local out, hn, cn = recurrent(self.mode, input:reshape(steps * batch, size), batch, nil, nil,
-    self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0, false)
-  local hidden = self.hidden_size
-  hn = hn:view(1, batch, hidden)
-  return out:view(steps, batch, hidden), cn and {hn, cn:view(1, batch, hidden)} or hn
+  local out, hn, cn = recurrent(self.mode, input, nil, nil, nil, self.weight_ih_l0,
+    self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0, false)
+  return out, cn and {hn, cn} or hn
 end
 
 function RNNBase:extra_repr()
