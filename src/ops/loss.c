@@ -35,18 +35,18 @@ static sr_status element_loss(const char *name, sr_pointwise_op line, sr_tensor 
 }
 
 sr_status sr_mse_loss(sr_tensor *x, sr_tensor *target, sr_reduction reduction, sr_tensor **out) {
-  return element_loss("mse_loss", SR_LINE_squared_error, x, target, NULL, reduction, out);
+  return element_loss("mse_loss", SR_OP_squared_error, x, target, NULL, reduction, out);
 }
 
 sr_status sr_l1_loss(sr_tensor *x, sr_tensor *target, sr_reduction reduction, sr_tensor **out) {
-  return element_loss("l1_loss", SR_LINE_absolute_error, x, target, NULL, reduction, out);
+  return element_loss("l1_loss", SR_OP_absolute_error, x, target, NULL, reduction, out);
 }
 
 sr_status sr_smooth_l1_loss(sr_tensor *x, sr_tensor *target, sr_reduction reduction, double beta,
                             sr_tensor **out) {
   if (!(beta >= 0))
     return sr__fail(SR_ARGUMENT, "smooth_l1_loss: beta must not be negative, got %g", beta);
-  return element_loss("smooth_l1_loss", SR_LINE_smooth_error, x, target, (double[2]){beta, 0},
+  return element_loss("smooth_l1_loss", SR_OP_smooth_error, x, target, (double[2]){beta, 0},
                       reduction, out);
 }
 
@@ -81,7 +81,7 @@ static sr_status check_binary(const char *name, const sr_tensor *x, const sr_ten
 }
 
 static sr_tensor *weighted(sr_work *w, sr_tensor *x, sr_tensor *weight) {
-  return weight ? sr__work_binary(w, SR_LINE_mul, x, weight) : x;
+  return weight ? sr__work_binary(w, SR_OP_mul, x, weight) : x;
 }
 
 sr_status sr_binary_cross_entropy(sr_tensor *x, sr_tensor *target, sr_tensor *weight,
@@ -89,18 +89,18 @@ sr_status sr_binary_cross_entropy(sr_tensor *x, sr_tensor *target, sr_tensor *we
   SR_TRY(check_binary("binary_cross_entropy", x, target, weight));
   SR_TRY(check_probabilities("binary_cross_entropy", x));
   sr_work w = sr__compose();
-  sr_tensor *elements = errors(&w, SR_LINE_binary_entropy, x, target, NULL);
+  sr_tensor *elements = errors(&w, SR_OP_binary_entropy, x, target, NULL);
   return sr__work_take(&w, reduced(&w, weighted(&w, elements, weight), reduction), out);
 }
 
 /* (1 - t) x - (1 + (p - 1) t) log sigmoid(x), p the weight of positive targets */
 static sr_tensor *positive_weighted(sr_work *w, sr_tensor *x, sr_tensor *t, sr_tensor *p) {
-  sr_tensor *rest = sr__work_number(w, SR_LINE_add, sr__work_unary(w, SR_LINE_neg, t), 1);
-  sr_tensor *more = sr__work_binary(w, SR_LINE_mul, sr__work_number(w, SR_LINE_sub, p, 1), t);
-  sr_tensor *factor = sr__work_number(w, SR_LINE_add, more, 1);
-  sr_tensor *log_sigmoid = sr__work_unary(w, SR_LINE_logsigmoid, x);
-  return sr__work_binary(w, SR_LINE_sub, sr__work_binary(w, SR_LINE_mul, rest, x),
-                         sr__work_binary(w, SR_LINE_mul, factor, log_sigmoid));
+  sr_tensor *rest = sr__work_number(w, SR_OP_add, sr__work_unary(w, SR_OP_neg, t), 1);
+  sr_tensor *more = sr__work_binary(w, SR_OP_mul, sr__work_number(w, SR_OP_sub, p, 1), t);
+  sr_tensor *factor = sr__work_number(w, SR_OP_add, more, 1);
+  sr_tensor *log_sigmoid = sr__work_unary(w, SR_OP_logsigmoid, x);
+  return sr__work_binary(w, SR_OP_sub, sr__work_binary(w, SR_OP_mul, rest, x),
+                         sr__work_binary(w, SR_OP_mul, factor, log_sigmoid));
 }
 
 sr_status sr_binary_cross_entropy_with_logits(sr_tensor *x, sr_tensor *target, sr_tensor *weight,
@@ -111,6 +111,6 @@ sr_status sr_binary_cross_entropy_with_logits(sr_tensor *x, sr_tensor *target, s
   if (pos_weight) SR_TRY(sr__need_broadcast_to(name, "pos_weight", pos_weight, x->ndim, x->sizes));
   sr_work w = sr__compose();
   sr_tensor *elements = pos_weight ? positive_weighted(&w, x, target, pos_weight)
-                                   : errors(&w, SR_LINE_binary_entropy_logits, x, target, NULL);
+                                   : errors(&w, SR_OP_binary_entropy_logits, x, target, NULL);
   return sr__work_take(&w, reduced(&w, weighted(&w, elements, weight), reduction), out);
 }

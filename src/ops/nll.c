@@ -252,14 +252,14 @@ static sr_tensor *weighted(sr_work *w, sr_tensor *logp, sr_tensor *weight) {
   sr_tensor *made;
   if (!weight) return logp;
   sr_tensor *column = SR_COMPOSE(w, weight_column(weight, logp, &made));
-  return sr__work_binary(w, SR_LINE_mul, logp, column);
+  return sr__work_binary(w, SR_OP_mul, logp, column);
 }
 
 /* minus the sum over the classes */
 static sr_tensor *minus_sum(sr_work *w, sr_tensor *x, int dim) {
   sr_tensor *made;
   sr_dims dims = {.n = 1, .dim = {dim}};
-  return sr__work_unary(w, SR_LINE_neg, SR_COMPOSE(w, sr_sum(x, &dims, &made)));
+  return sr__work_unary(w, SR_OP_neg, SR_COMPOSE(w, sr_sum(x, &dims, &made)));
 }
 
 static sr_tensor *reduced(sr_work *w, sr_tensor *x, sr_reduction reduction, sr_tensor *total,
@@ -268,8 +268,8 @@ static sr_tensor *reduced(sr_work *w, sr_tensor *x, sr_reduction reduction, sr_t
   if (reduction == SR_NONE) return x;
   sr_tensor *sum = SR_COMPOSE(w, sr_sum(x, &(sr_dims){0}, &made));
   if (reduction == SR_SUM) return sum;
-  return total ? sr__work_binary(w, SR_LINE_div, sum, total)
-               : sr__work_number(w, SR_LINE_div, sum, count);
+  return total ? sr__work_binary(w, SR_OP_div, sum, total)
+               : sr__work_number(w, SR_OP_div, sum, count);
 }
 
 /* (1 - e) nll + e / C (-sum over classes of w logp), ignored targets left out of both. */
@@ -283,13 +283,13 @@ static sr_status smoothed(sr_tensor *logp, sr_tensor *target, sr_tensor *weight,
   sr_tensor *smooth = minus_sum(&w, weighted(&w, logp, weight), class_dim(logp));
   if (ignore_index != SR_NO_IGNORE) {
     sr_operand compared[2] = {{.tensor = target}, {.number = sr_integer(ignore_index)}};
-    sr_tensor *ignored = SR_COMPOSE(&w, sr_pointwise(SR_LINE_eq, compared, NULL, &made));
+    sr_tensor *ignored = SR_COMPOSE(&w, sr_pointwise(SR_OP_eq, compared, NULL, &made));
     smooth = SR_COMPOSE(&w, sr_masked_fill(smooth, ignored, sr_number(0), &made));
   }
   smooth = reduced(&w, smooth, reduction, total, (double)target->numel);
   double share = e / (double)classes_of(logp);
-  sr_tensor *sum = sr__work_binary(&w, SR_LINE_add, sr__work_number(&w, SR_LINE_mul, likely, 1 - e),
-                                   sr__work_number(&w, SR_LINE_mul, smooth, share));
+  sr_tensor *sum = sr__work_binary(&w, SR_OP_add, sr__work_number(&w, SR_OP_mul, likely, 1 - e),
+                                   sr__work_number(&w, SR_OP_mul, smooth, share));
   return sr__work_take(&w, sum, out);
 }
 
@@ -299,9 +299,9 @@ static sr_status of_probabilities(sr_tensor *logp, sr_tensor *target, sr_tensor 
   sr_work w = sr__compose();
   double classes = (double)classes_of(logp);
   if (e > 0)
-    target = sr__work_number(&w, SR_LINE_add, sr__work_number(&w, SR_LINE_mul, target, 1 - e),
+    target = sr__work_number(&w, SR_OP_add, sr__work_number(&w, SR_OP_mul, target, 1 - e),
                              e / classes);
-  sr_tensor *products = sr__work_binary(&w, SR_LINE_mul, weighted(&w, logp, weight), target);
+  sr_tensor *products = sr__work_binary(&w, SR_OP_mul, weighted(&w, logp, weight), target);
   sr_tensor *losses = minus_sum(&w, products, class_dim(logp));
   double rows = (double)logp->numel / classes;
   return sr__work_take(&w, reduced(&w, losses, reduction, NULL, rows), out);

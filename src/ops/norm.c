@@ -14,13 +14,13 @@ static sr_tensor *mean_over(sr_work *w, sr_tensor *x, const sr_dims *dims) {
 
 /* centered / sqrt(var + eps) */
 static sr_tensor *scaled(sr_work *w, sr_tensor *centered, sr_tensor *var, double eps) {
-  sr_tensor *inverse = sr__work_unary(w, SR_LINE_rsqrt, sr__work_number(w, SR_LINE_add, var, eps));
-  return sr__work_binary(w, SR_LINE_mul, centered, inverse);
+  sr_tensor *inverse = sr__work_unary(w, SR_OP_rsqrt, sr__work_number(w, SR_OP_add, var, eps));
+  return sr__work_binary(w, SR_OP_mul, centered, inverse);
 }
 
 static sr_tensor *affine(sr_work *w, sr_tensor *x, sr_tensor *weight, sr_tensor *bias) {
-  if (weight) x = sr__work_binary(w, SR_LINE_mul, x, weight);
-  if (bias) x = sr__work_binary(w, SR_LINE_add, x, bias);
+  if (weight) x = sr__work_binary(w, SR_OP_mul, x, weight);
+  if (bias) x = sr__work_binary(w, SR_OP_add, x, bias);
   return x;
 }
 
@@ -59,8 +59,8 @@ sr_status sr_layer_norm(sr_tensor *x, int n, const int64_t *size, sr_tensor *wei
   sr_dims dims = {.n = n, .keepdim = true};
   for (int d = 0; d < n; d++) dims.dim[d] = x->ndim - n + d;
   sr_work w = sr__compose();
-  sr_tensor *centered = sr__work_binary(&w, SR_LINE_sub, x, mean_over(&w, x, &dims));
-  sr_tensor *var = mean_over(&w, sr__work_unary(&w, SR_LINE_square, centered), &dims);
+  sr_tensor *centered = sr__work_binary(&w, SR_OP_sub, x, mean_over(&w, x, &dims));
+  sr_tensor *var = mean_over(&w, sr__work_unary(&w, SR_OP_square, centered), &dims);
   return sr__work_take(&w, affine(&w, scaled(&w, centered, var, eps), weight, bias), out);
 }
 
@@ -102,8 +102,8 @@ static sr_tensor *channel_view(sr_work *w, sr_tensor *t, const sr_tensor *x) {
 static sr_tensor *mixed(sr_work *w, sr_tensor *running, sr_tensor *seen, double momentum) {
   sr_tensor *made;
   sr_tensor *flat = SR_COMPOSE(w, sr_view(seen, 1, running->sizes, &made));
-  return sr__work_binary(w, SR_LINE_add, sr__work_number(w, SR_LINE_mul, running, 1 - momentum),
-                         sr__work_number(w, SR_LINE_mul, flat, momentum));
+  return sr__work_binary(w, SR_OP_add, sr__work_number(w, SR_OP_mul, running, 1 - momentum),
+                         sr__work_number(w, SR_OP_mul, flat, momentum));
 }
 
 /* The running variance is that of the unbiased estimate. Both are computed before one of
@@ -112,7 +112,7 @@ static sr_status update_running(sr_tensor *running_mean, sr_tensor *running_var,
                                 sr_tensor *mean, sr_tensor *var, double momentum) {
   sr_work w = sr__work_begin();
   double count = (double)(x->numel / x->sizes[1]);
-  sr_tensor *unbiased = sr__work_number(&w, SR_LINE_mul, var, count / (count - 1));
+  sr_tensor *unbiased = sr__work_number(&w, SR_OP_mul, var, count / (count - 1));
   sr_tensor *next_mean = mixed(&w, running_mean, mean, momentum);
   sr_tensor *next_var = mixed(&w, running_var, unbiased, momentum);
   if (!w.status) w.status = sr_copy_(running_mean, next_mean);
@@ -124,8 +124,8 @@ static sr_status update_running(sr_tensor *running_mean, sr_tensor *running_var,
 static void batch_moments(sr_work *w, sr_tensor *x, sr_tensor **mean, sr_tensor **var) {
   sr_dims dims = {.n = x->ndim - 1, .dim = {0, 2}, .keepdim = true};
   *mean = mean_over(w, x, &dims);
-  sr_tensor *centered = sr__work_binary(w, SR_LINE_sub, x, *mean);
-  *var = mean_over(w, sr__work_unary(w, SR_LINE_square, centered), &dims);
+  sr_tensor *centered = sr__work_binary(w, SR_OP_sub, x, *mean);
+  *var = mean_over(w, sr__work_unary(w, SR_OP_square, centered), &dims);
 }
 
 sr_status sr_batch_norm(sr_tensor *x, sr_tensor *running_mean, sr_tensor *running_var,
@@ -140,7 +140,7 @@ sr_status sr_batch_norm(sr_tensor *x, sr_tensor *running_mean, sr_tensor *runnin
     mean = channel_view(&w, running_mean, x);
     var = channel_view(&w, running_var, x);
   }
-  sr_tensor *y = scaled(&w, sr__work_binary(&w, SR_LINE_sub, x, mean), var, eps);
+  sr_tensor *y = scaled(&w, sr__work_binary(&w, SR_OP_sub, x, mean), var, eps);
   sr_tensor *scale = channel_view(&w, weight, x), *shift = channel_view(&w, bias, x);
   y = affine(&w, y, scale, shift);
   if (training && running_mean && !w.status && x->sizes[1])

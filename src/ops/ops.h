@@ -10,13 +10,6 @@
 #include "autograd/autograd.h"
 #include "backend/pointwise.h"
 
-/* TEMPORARY: the old names of SR_OP_add, .. of backend/pointwise.h. */
-enum {
-#define SR_UNARY(name, ...) SR_LINE_##name = SR_OP_##name,
-#define SR_BINARY(name, ...) SR_LINE_##name = SR_OP_##name,
-#include "backend/pointwise.def"
-};
-
 /* ---- arguments ----------------------------------------------------------------------- */
 
 /* SR_DTYPE with the dtype found, unless x is floating. */

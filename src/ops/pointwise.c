@@ -5,40 +5,12 @@
  * reads. Numbers stay numbers; no tensor is made of them. */
 #include <string.h>
 
-#include "autograd/autograd.h"
-#include "backend/pointwise.h"
+#include "ops/ops.h"
 
 /* ---- dtypes ---------------------------------------------------------------------------- */
 
 /* bool < int64 < floating: what decides the result when kinds are mixed. */
 static int category(sr_dtype dtype) { return dtype == SR_bool ? 0 : dtype == SR_int64 ? 1 : 2; }
-
-static sr_dtype wider(sr_dtype a, sr_dtype b) {
-  if (category(a) != category(b)) return category(a) > category(b) ? a : b;
-  return a == SR_float64 || b == SR_float64 ? SR_float64 : a;
-}
-
-/* PyTorch's promotion: tensors with dimensions decide; 0-dimensional ones and
- * numbers only where they are of a higher category. */
-static sr_dtype promoted(int n, const sr_operand *x) {
-  sr_dtype best[3]; /* of tensors with dimensions, without, of numbers */
-  bool any[3] = {false, false, false};
-  for (int i = 0; i < n; i++) {
-    const sr_tensor *t = x[i].tensor;
-    int kind = !t ? 2 : t->ndim ? 0 : 1;
-    sr_dtype dtype = t ? (sr_dtype)t->dtype : x[i].number.is_integer ? SR_int64 : SR_float32;
-    best[kind] = any[kind] ? wider(best[kind], dtype) : dtype;
-    any[kind] = true;
-  }
-  sr_dtype result = SR_bool;
-  bool decided = false;
-  for (int kind = 0; kind < 3; kind++) {
-    if (!any[kind]) continue;
-    if (!decided || category(best[kind]) > category(result)) result = best[kind];
-    decided = true;
-  }
-  return result;
-}
 
 /* The dtype that the kernel computes in. */
 static sr_dtype compute_dtype(sr_pointwise_kind kind, sr_dtype dtype) {
@@ -108,7 +80,7 @@ static sr_status prepare(operands *o, sr_pointwise_op op, const sr_operand *x,
     return sr__fail(SR_ARGUMENT, "%s: a tensor is needed", o->record->info.name);
   SR_TRY(common_shape(o, x));
   o->backend = sr__backend_of(x[0].tensor ? x[0].tensor : x[1].tensor);
-  o->dtype = in_place_dtype(compute_dtype(o->record->kind, promoted(arity, x)), target);
+  o->dtype = in_place_dtype(compute_dtype(o->record->kind, sr__promoted(arity, x)), target);
   sr_status status = convert_operand(o, 0, &x[0]);
   if (!status && arity > 1) status = convert_operand(o, 1, &x[1]);
   if (status) release_operands(o);
@@ -258,16 +230,8 @@ done:
 /* ---- in place
  * -------------------------------------------------------------------------------------- */
 
-static bool overlaps_itself(const sr_tensor *t) {
-  for (int d = 0; d < t->ndim; d++)
-    if (sr__strides(t)[d] == 0 && t->sizes[d] > 1) return true;
-  return false;
-}
-
 static sr_status check_target(const char *name, const sr_tensor *x, const operands *o) {
-  if (overlaps_itself(x))
-    return sr__fail(SR_STATE,
-                    "%s_: an expanded tensor repeats its elements in memory: clone it first", name);
+  SR_TRY(sr__need_distinct(name, x));
   bool fits = o->ndim == x->ndim;
   for (int d = 0; fits && d < x->ndim; d++) fits = o->sizes[d] == x->sizes[d];
   if (!fits)

@@ -655,6 +655,120 @@ static void failing_memory(void **state) {
   }
 }
 
+/* ---- mutated files ------------------------------------------------------------------------ */
+
+/* A file in memory, so that many can be tried. */
+static const unsigned char *memory_file;
+static size_t memory_size, memory_at;
+
+static int memory_open(const char *path, int flags, mode_t mode) {
+  (void)path, (void)flags, (void)mode;
+  memory_at = 0;
+  return 1000;
+}
+static int memory_fstat(int fd, struct stat *s) {
+  assert_int_equal(fd, 1000);
+  *s = (struct stat){.st_mode = S_IFREG, .st_size = (off_t)memory_size};
+  return 0;
+}
+static ssize_t memory_read(int fd, void *bytes, size_t count) {
+  assert_int_equal(fd, 1000);
+  if (count > memory_size - memory_at) count = memory_size - memory_at;
+  memcpy(bytes, memory_file + memory_at, count);
+  memory_at += count;
+  return (ssize_t)count;
+}
+static int memory_close(int fd) { return fd - 1000; }
+
+static uint32_t below(sr_generator *g, uint32_t n) { return sr_generator_next32(g) % n; }
+
+/* One change to the header: a byte, a digit, a piece left out, doubled or overwritten. */
+static size_t mutate(sr_generator *g, unsigned char *text, size_t size, size_t room) {
+  static const char bytes[] = "0123456789{}[]\",:-+.eE \\u\xff\x80\x01tFIB";
+  size_t at = below(g, (uint32_t)size), from = below(g, (uint32_t)size), length = below(g, 12);
+  switch (below(g, 5)) {
+    case 0: text[at] = (unsigned char)bytes[below(g, sizeof bytes - 1)]; return size;
+    case 1:
+      while (at < size && (text[at] < '0' || text[at] > '9')) at++;
+      if (at < size) text[at] = (unsigned char)('0' + below(g, 10));
+      return size;
+    case 2:
+      if (at + length > size) return size;
+      memmove(text + at, text + at + length, size - at - length);
+      return size - length;
+    case 3:
+      if (size + length > room || at + length > size) return size;
+      memmove(text + at + length, text + at, size - at);
+      return size + length;
+    default:
+      if (from + length <= size && at + length <= size) memmove(text + at, text + from, length);
+      return size;
+  }
+}
+
+static void expect_same_archives(const sr_archive *one, const sr_archive *other) {
+  assert_int_equal(one->n, other->n);
+  for (int64_t i = 0; i < one->n; i++) {
+    const sr_tensor *a = one->tensors[i].tensor, *b = other->tensors[i].tensor;
+    assert_string_equal(one->tensors[i].name, other->tensors[i].name);
+    assert_int_equal(sr_tensor_dtype(a), sr_tensor_dtype(b));
+    assert_int_equal(sr_tensor_numel(a), sr_tensor_numel(b));
+    size_t bytes = (size_t)sr_tensor_numel(a) * sr_dtype_bytes(sr_tensor_dtype(a));
+    assert_memory_equal(sr_tensor_data(a), sr_tensor_data(b), bytes);
+  }
+}
+
+/* Loads what lies in memory; what loads can be saved, and then loads the same. */
+static bool try_memory_file(const unsigned char *bytes, size_t size) {
+  static const sr_file_calls calls = {
+      .open = memory_open, .fstat = memory_fstat, .read = memory_read, .close = memory_close};
+  sr_archive *archive, *again;
+  memory_file = bytes;
+  memory_size = size;
+  sr__use_file_calls(&calls);
+  sr_status status = sr_load("memory", SR_CPU, &archive);
+  sr__use_file_calls(NULL);
+  if (status) {
+    assert_int_equal(status, SR_FORMAT);
+    return false;
+  }
+  const char *path = in_folder("mutated");
+  OK(sr_save(path, archive->n, archive->tensors, archive->n_metadata, archive->metadata));
+  OK(sr_load(path, SR_CPU, &again));
+  expect_same_archives(archive, again);
+  sr_archive_free(again);
+  sr_archive_free(archive);
+  return true;
+}
+
+/* SAROS_FUZZ=n tries n thousand files instead of 20 thousand. */
+static void mutated_files(void **state) {
+  (void)state;
+  static const char text[] =
+      "{\"__metadata__\":{\"a\":\"b\"},"
+      "\"x\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+      "\"y\":{\"dtype\":\"I16\",\"shape\":[],\"data_offsets\":[24,26]},"
+      "\"z\":{\"dtype\":\"BOOL\",\"shape\":[1,1,6,1],\"data_offsets\":[26,32]}}";
+  enum { DATA = 32, ROOM = 1024 };
+  const char *asked = getenv("SAROS_FUZZ");
+  int64_t files = 1000 * (asked ? atoll(asked) : 20), accepted = 0;
+  sr_generator *g;
+  OK(sr_generator_new(&g));
+  for (int64_t i = 0; i < files; i++) {
+    unsigned char bytes[8 + ROOM + DATA] = {0};
+    size_t size = sizeof text - 1;
+    memcpy(bytes + 8, text, size);
+    for (uint32_t n = 1 + below(g, 3); n > 0; n--) size = mutate(g, bytes + 8, size, ROOM);
+    uint64_t told = below(g, 50) ? size : below(g, 2 * (uint32_t)size);
+    memcpy(bytes, &told, 8);
+    size_t data = below(g, 50) ? DATA : below(g, DATA + 1);
+    for (size_t k = 0; k < data; k++) bytes[8 + size + k] = (unsigned char)below(g, 2);
+    accepted += try_memory_file(bytes, 8 + size + data);
+  }
+  assert_true(accepted > files / 100);
+  sr_generator_free(g);
+}
+
 /* ---- the file that is made ---------------------------------------------------------------- */
 
 static void links_and_permissions(void **state) {
@@ -694,26 +808,13 @@ static void layout(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FILE_TEST(round_trip),
-      FILE_TEST(nothing_to_save),
-      FILE_TEST(files_of_pytorch),
-      FILE_TEST(broken_headers),
-      FILE_TEST(broken_prefixes),
-      FILE_TEST(long_names),
-      FILE_TEST(crowded_headers),
-      FILE_TEST(wrong_truths),
-      FILE_TEST(no_regular_files),
-      FILE_TEST(number_formats),
-      FILE_TEST(long_conversion),
-      FILE_TEST(data_in_another_order),
-      FILE_TEST(refused_contents),
-      FILE_TEST(failing_saves),
-      FILE_TEST(interrupted_saves),
-      FILE_TEST(failing_loads),
-      FILE_TEST(shrinking_file),
-      FILE_TEST(failing_memory),
-      FILE_TEST(layout),
-      FILE_TEST(links_and_permissions),
+      FILE_TEST(round_trip),       FILE_TEST(nothing_to_save), FILE_TEST(files_of_pytorch),
+      FILE_TEST(broken_headers),   FILE_TEST(broken_prefixes), FILE_TEST(long_names),
+      FILE_TEST(crowded_headers),  FILE_TEST(wrong_truths),    FILE_TEST(no_regular_files),
+      FILE_TEST(number_formats),   FILE_TEST(long_conversion), FILE_TEST(data_in_another_order),
+      FILE_TEST(refused_contents), FILE_TEST(failing_saves),   FILE_TEST(interrupted_saves),
+      FILE_TEST(failing_loads),    FILE_TEST(shrinking_file),  FILE_TEST(failing_memory),
+      FILE_TEST(mutated_files),    FILE_TEST(layout),          FILE_TEST(links_and_permissions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
