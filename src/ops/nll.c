@@ -299,8 +299,8 @@ static sr_status of_probabilities(sr_tensor *logp, sr_tensor *target, sr_tensor 
   sr_work w = sr__compose();
   double classes = (double)classes_of(logp);
   if (e > 0)
-    target = sr__work_number(&w, SR_OP_add, sr__work_number(&w, SR_OP_mul, target, 1 - e),
-                             e / classes);
+    target =
+        sr__work_number(&w, SR_OP_add, sr__work_number(&w, SR_OP_mul, target, 1 - e), e / classes);
   sr_tensor *products = sr__work_binary(&w, SR_OP_mul, weighted(&w, logp, weight), target);
   sr_tensor *losses = minus_sum(&w, products, class_dim(logp));
   double rows = (double)logp->numel / classes;

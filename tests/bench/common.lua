@@ -24,9 +24,12 @@ function bench.parse(workload, defaults)
   local i = 1
   while arg[i] do
     local name = arg[i]:match("^%-%-(%w+)$")
-    if not name or args[name] == nil and name ~= "data" then fail("%s: unknown option %s", workload, arg[i]) end
+    if not name or (args[name] == nil and name ~= "data") then
+      fail("%s: unknown option %s", workload, arg[i])
+    end
     local value = arg[i + 1] or fail("%s: %s needs a value", workload, arg[i])
-    args[name] = name == "data" and value or tonumber(value) or fail("%s: %s: no number", workload, value)
+    args[name] = name == "data" and value or tonumber(value)
+      or fail("%s: %s: no number", workload, value)
     i = i + 2
   end
   saros.set_num_threads(args.threads)
@@ -72,7 +75,9 @@ local function json(value)
     local names, parts = {}, {}
     for name in pairs(value) do names[#names + 1] = name end
     table.sort(names)
-    for i, name in ipairs(names) do parts[i] = string.format("%q: %s", name, json(value[name])) end
+    for i, name in ipairs(names) do
+      parts[i] = string.format("%q: %s", name, json(value[name]))
+    end
     return "{" .. table.concat(parts, ", ") .. "}"
   elseif type(value) == "boolean" then
     return tostring(value)
@@ -86,8 +91,8 @@ end
 ---@param result table
 ---@param more table?
 function bench.report(args, unit, result, more)
-  local line = {workload = args.workload, unit = unit, steps = args.steps, threads = args.threads,
-                seed = args.seed, kernels = core.cpu_kernels(), peak_rss_mb = core.peak_rss() / 2^20}
+  local line = {workload = args.workload, unit = unit, steps = args.steps,
+                threads = args.threads, seed = args.seed, kernels = core.cpu_kernels(), peak_rss_mb = core.peak_rss() / 2^20}
   for name, value in pairs(result) do line[name] = value end
   for name, value in pairs(more or {}) do line[name] = value end
   print(json(line))

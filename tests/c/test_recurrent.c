@@ -341,6 +341,7 @@ static const int64_t constant[] = {3, 3}, ragged[] = {3, 2, 2, 1}, single[] = {1
 typedef struct {
   sr_recurrent_mode mode;
   bool reverse, from_zero, only_hn, only_output;
+  bool padded; /* x as (T, B, I) */
   int64_t steps;
   const int64_t *batch_sizes;
 } layer_case;
@@ -363,14 +364,37 @@ static sr_status fixed(int ndim, const int64_t *size, int seed, sr_tensor **out)
   return status;
 }
 
+/* In place of a tensor, its first two dimensions joined. */
+static sr_status flatten(sr_tensor **t) {
+  sr_tensor *rows;
+  sr_status status = sr_flatten(*t, 0, 1, &rows);
+  if (status) return status;
+  sr_tensor_release(*t);
+  *t = rows;
+  return SR_OK;
+}
+
+/* output, hn, cn as rows, whether x is given as rows or padded. */
+static sr_status run_layer(const layer_case *c, const sr_recurrent_layer *l, sr_tensor *parts[3]) {
+  sr_recurrent_layer padded = *l;
+  if (!c->padded) return sr_recurrent(l, &parts[0], &parts[1], &parts[2]);
+  padded.batch_sizes = NULL;
+  sr_status status = sr_reshape(l->x, SIZES(c->steps, c->batch_sizes[0], 3), &padded.x);
+  if (status) return status;
+  status = sr_recurrent(&padded, &parts[0], &parts[1], &parts[2]);
+  for (int i = 0; i < 3 && !status; i++)
+    if (parts[i]) status = flatten(&parts[i]);
+  sr_tensor_release(padded.x);
+  return status;
+}
+
 /* (output, hn, cn) as one tensor of rows */
 static sr_status all_outputs(const layer_case *c, const sr_recurrent_layer *l, sr_tensor **y) {
   sr_tensor *parts[3] = {0};
-  sr_status status = sr_recurrent(l, &parts[0], &parts[1], &parts[2]);
-  if (status) return status;
-  if (c->only_hn || c->only_output)
+  sr_status status = run_layer(c, l, parts);
+  if (!status && (c->only_hn || c->only_output))
     *y = sr_tensor_retain(parts[c->only_hn]);
-  else
+  else if (!status)
     status = sr_cat(parts[2] ? 3 : 2, parts, 0, y);
   release_all(3, parts);
   return status;
@@ -456,6 +480,8 @@ static void gradients(void **state) {
         {.reverse = true, .steps = 4, .batch_sizes = ragged},
         {.from_zero = true, .steps = 4, .batch_sizes = ragged},
         {.from_zero = true, .reverse = true, .steps = 4, .batch_sizes = ragged},
+        {.padded = true, .steps = 2, .batch_sizes = constant},
+        {.padded = true, .reverse = true, .from_zero = true, .steps = 2, .batch_sizes = constant},
         {.steps = 3, .batch_sizes = single},
         {.steps = 1, .batch_sizes = single},
         {.from_zero = true, .steps = 1, .batch_sizes = single},
@@ -554,6 +580,9 @@ static void messages(void **state) {
   sr_tensor *b = counting(SR_float32, SIZES(4)), *h = counting(SR_float32, SIZES(1, 4)), *y, *hn;
   sr_tensor *wide = counting(SR_float64, SIZES(4)), *none = counting(SR_float32, SIZES(0, 0));
   sr_tensor *ids = counting(SR_int64, SIZES(7, 58)), *flat = counting(SR_float32, SIZES(58));
+  sr_tensor *deep = counting(SR_float32, SIZES(2, 1, 60));
+  sr_tensor *empty_batch = empty(SR_float32, SIZES(2, 0, 58));
+  sr_tensor *no_steps = empty(SR_float32, SIZES(0, 1, 58));
   static const int64_t sizes[] = {1, 1, 1, 1, 1, 1, 1}, growing[] = {1, 2, 4};
   static const int64_t huge[] = {INT64_MAX, INT64_MAX}, negative[] = {-1}, two[] = {4, 3};
   const sr_recurrent_layer good = {.mode = SR_rnn_tanh,
@@ -588,9 +617,16 @@ static void messages(void **state) {
   WRONG((l.steps = 1, l.batch_sizes = negative), SR_SHAPE, "must be positive");
   WRONG((l.steps = 2, l.batch_sizes = huge), SR_SHAPE, "at step 2");
   WRONG((l.steps = 2, l.batch_sizes = two), SR_SHAPE, "expected h0 [4, 4], got [1, 4]");
+  WRONG(l.batch_sizes = NULL, SR_SHAPE,
+        "expected x (steps, batch, inputs) or batch sizes, got [7, 58]");
+  WRONG((l.batch_sizes = NULL, l.x = deep), SR_SHAPE, "expected x [2, 1, 58], got [2, 1, 60]");
+  WRONG((l.batch_sizes = NULL, l.x = empty_batch), SR_SHAPE,
+        "must be positive and not grow, got 0");
+  WRONG((l.batch_sizes = NULL, l.x = no_steps), SR_SHAPE, "at least 1 step, got 0");
   WRONG(l.steps = 6, SR_SHAPE, "expected x [6, 58], got [7, 58]");
   WRONG(l.mode = (sr_recurrent_mode)99, SR_ARGUMENT, "recurrent: no mode 99");
-  release_all(10, (sr_tensor *[]){x, narrow, w, u, b, h, wide, none, ids, flat});
+  release_all(13, (sr_tensor *[]){x, narrow, w, u, b, h, wide, none, ids, flat, deep, empty_batch,
+                                  no_steps});
 }
 
 /* A weight that changes between forward and backward is noticed. */

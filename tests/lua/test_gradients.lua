@@ -68,10 +68,16 @@ end
 local cases = {
   {"sum", function(x) return x:sum() end, distinct {3, 4}},
   {"sum dim", function(x) return x:sum(1), x:sum({1, 3}), x:sum(-1, true) end, distinct {2, 3, 4}},
-  {"mean", function(x) return x:mean(), x:mean(2), x:mean({1, 2}, {keepdim = true}) end, distinct {2, 3, 4}},
+  {"mean", function(x)
+    return x:mean(), x:mean(2), x:mean({1, 2}, {keepdim = true})
+  end, distinct {2, 3, 4}},
   {"prod", function(x) return x:prod(), x:prod(2) end, random(0.5, 2, {2, 3})},
-  {"prod with zeros", function(x) return x:prod(2) end, saros.tensor({{1., 0., 2.}, {0., 3., 0.}}, {dtype = "float64"})},
-  {"norm", function(x) return x:norm(), x:norm(1, 2), x:norm(3, 1), x:norm(math.huge) end, distinct {3, 4}},
+  {"prod with zeros", function(x)
+    return x:prod(2)
+  end, saros.tensor({{1., 0., 2.}, {0., 3., 0.}}, {dtype = "float64"})},
+  {"norm", function(x)
+    return x:norm(), x:norm(1, 2), x:norm(3, 1), x:norm(math.huge)
+  end, distinct {3, 4}},
   {"var", function(x) return x:var(), x:var(1), x:var(2, {correction = 0}) end, distinct {3, 4}},
   {"std", function(x) return x:std(), x:std(1, {keepdim = true}) end, distinct {3, 4}},
   {"logsumexp", function(x) return x:logsumexp(1), x:logsumexp({1, 2}) end, distinct {3, 4}},
@@ -79,19 +85,39 @@ local cases = {
   {"max dim", function(x) return (x:max(1)), (x:min(2)) end, distinct {3, 4}},
   {"cumsum", function(x) return x:cumsum(1), x:cumsum(2) end, distinct {3, 4}},
   {"sort", function(x) return (x:sort(1)), (x:sort(2, {descending = true})) end, distinct {3, 4}},
-  {"topk", function(x) return (x:topk(2)), (x:topk(2, {dim = 1, largest = false})) end, distinct {3, 4}},
-  {"view", function(x) return x:contiguous():view(4, 3), x:reshape(2, -1), x:flatten() end, distinct {3, 4}},
-  {"transpose", function(x) return x:transpose(1, 3), x:permute(2, 3, 1), x.T end, distinct {2, 3, 4}},
+  {"topk", function(x)
+    return (x:topk(2)), (x:topk(2, {dim = 1, largest = false}))
+  end, distinct {3, 4}},
+  {"view", function(x)
+    return x:contiguous():view(4, 3), x:reshape(2, -1), x:flatten()
+  end, distinct {3, 4}},
+  {"transpose", function(x)
+    return x:transpose(1, 3), x:permute(2, 3, 1), x.T
+  end, distinct {2, 3, 4}},
   {"t", function(x) return x:t() end, distinct {3, 4}},
   {"squeeze", function(x) return x:unsqueeze(2):squeeze(), x:unsqueeze(-1) end, distinct {3, 4}},
-  {"expand", function(x) return x:expand(2, 3, 4), x:unsqueeze(1):expand(5, -1, -1) end, distinct {3, 4}},
-  {"narrow", function(x) return x:narrow(1, 2, 2), x:select(2, 1), x:select(1, -1) end, distinct {3, 4}},
+  {"expand", function(x)
+    return x:expand(2, 3, 4), x:unsqueeze(1):expand(5, -1, -1)
+  end, distinct {3, 4}},
+  {"narrow", function(x)
+    return x:narrow(1, 2, 2), x:select(2, 1), x:select(1, -1)
+  end, distinct {3, 4}},
   {"diagonal", function(x) return x:diagonal() end, distinct {3, 4}},
-  {"index", function(x) return x[1], x[-1], x[{2, 3}], x[{{1, 3, 2}, {}}], x[{{}, -1}] end, distinct {3, 4}},
-  {"index by tensor", function(x) return x[saros.tensor {1, 3, 1}], x[x:gt(0)] end, distinct {3, 4}},
-  {"cat", function(x, y) return saros.cat({x, y, x}, 1), saros.stack({x, y}, 2) end, distinct {3, 4}, distinct {3, 4}},
-  {"split", function(x) return x:split(2, 1)[2], x:chunk(2, 2)[1], x:unbind(2)[3] end, distinct {3, 4}},
-  {"flip", function(x) return x:flip(1), x:flip({1, 2}), x:roll(1, 2), x:tile(2, 3) end, distinct {3, 4}},
+  {"index", function(x)
+    return x[1], x[-1], x[{2, 3}], x[{{1, 3, 2}, {}}], x[{{}, -1}]
+  end, distinct {3, 4}},
+  {"index by tensor", function(x)
+    return x[saros.tensor {1, 3, 1}], x[x:gt(0)]
+  end, distinct {3, 4}},
+  {"cat", function(x, y)
+    return saros.cat({x, y, x}, 1), saros.stack({x, y}, 2)
+  end, distinct {3, 4}, distinct {3, 4}},
+  {"split", function(x)
+    return x:split(2, 1)[2], x:chunk(2, 2)[1], x:unbind(2)[3]
+  end, distinct {3, 4}},
+  {"flip", function(x)
+    return x:flip(1), x:flip({1, 2}), x:roll(1, 2), x:tile(2, 3)
+  end, distinct {3, 4}},
   {"clone", function(x) return x:clone(), x:contiguous(), x:to("float64") end, distinct {3, 4}},
   {"assign", function(x, v)
     local y = x * 1
@@ -105,40 +131,76 @@ local cases = {
     y:masked_fill_(y:gt(0), 5)
     return y, z, x:masked_fill(x:lt(0), 1)
   end, distinct {3, 4}, distinct {4}},
-  {"where", function(x, y) return saros.where(x:gt(0), x, y), saros.where(x:gt(0), y, 1.5) end, distinct {3, 4}, distinct {4}},
-  {"index_select", function(x) return x:index_select(2, saros.tensor {1, 1, -1}) end, distinct {3, 4}},
+  {"where", function(x, y)
+    return saros.where(x:gt(0), x, y), saros.where(x:gt(0), y, 1.5)
+  end, distinct {3, 4}, distinct {4}},
+  {"index_select", function(x)
+    return x:index_select(2, saros.tensor {1, 1, -1})
+  end, distinct {3, 4}},
   {"gather", function(x) return x:gather(2, saros.tensor {{1, 1}, {4, 2}}) end, distinct {3, 4}},
   {"scatter", function(x, v)
     local index = saros.tensor {{1, 2}, {4, 3}}
-    return x:scatter(2, index, v), x:scatter(2, index, 0.5), x:scatter_add(2, saros.tensor {{1, 1}, {4, 4}}, v)
+    return x:scatter(2, index, v), x:scatter(2, index, 0.5),
+      x:scatter_add(2, saros.tensor {{1, 1}, {4, 4}}, v)
   end, distinct {3, 4}, distinct {2, 2}},
-  {"embedding", function(w) return saros.embedding(w, saros.tensor {{1, 5}, {5, 2}}) end, distinct {5, 3}},
-  {"matmul", function(a, b) return a:matmul(b) end, random(-1, 1, {2, 1, 3, 4}), random(-1, 1, {3, 4, 2})},
-  {"matmul vectors", function(a, b) return a:matmul(b), b:t():matmul(a), a:dot(a), a:outer(b[{{}, 1}]) end, random(-1, 1, {4}), random(-1, 1, {4, 3})},
-  {"mm", function(a, b) return a:mm(b), a:mv(b[{{}, 1}]) end, random(-1, 1, {3, 4}), random(-1, 1, {4, 2})},
+  {"embedding", function(w)
+    return saros.embedding(w, saros.tensor {{1, 5}, {5, 2}})
+  end, distinct {5, 3}},
+  {"matmul", function(a, b)
+    return a:matmul(b)
+  end, random(-1, 1, {2, 1, 3, 4}), random(-1, 1, {3, 4, 2})},
+  {"matmul vectors", function(a, b)
+    return a:matmul(b), b:t():matmul(a), a:dot(a), a:outer(b[{{}, 1}])
+  end, random(-1, 1, {4}), random(-1, 1, {4, 3})},
+  {"mm", function(a, b)
+    return a:mm(b), a:mv(b[{{}, 1}])
+  end, random(-1, 1, {3, 4}), random(-1, 1, {4, 2})},
   {"bmm", function(a, b) return a:bmm(b) end, random(-1, 1, {2, 3, 4}), random(-1, 1, {2, 4, 2})},
-  {"einsum", function(a, b) return saros.einsum("bij,bjk->bik", a, b), saros.einsum("bij,bjk->ki", a, b), saros.einsum("bij->j", a) end, random(-1, 1, {2, 3, 4}), random(-1, 1, {2, 4, 2})},
-  {"linear", function(x, w, b) return saros.linear(x, w, b), saros.linear(x[1], w) end, random(-1, 1, {2, 3, 4}), random(-1, 1, {5, 4}), random(-1, 1, {5})},
-  {"softmax", function(x) return x:softmax(1), x:softmax(-1), x:log_softmax(2) end, random(-2, 2, {2, 3, 4})},
-  {"layer_norm", function(x, w, b) return saros.layer_norm(x, {4}, w, b) end, random(-2, 2, {2, 3, 4}), random(-2, 2, {4}), random(-2, 2, {4})},
-  {"batch_norm", function(x, w, b) return saros.batch_norm(x, nil, nil, w, b, true) end, random(-2, 2, {4, 3}), random(-2, 2, {3}), random(-2, 2, {3})},
-  {"batch_norm 3", function(x, w, b) return saros.batch_norm(x, nil, nil, w, b, true) end, random(-2, 2, {3, 2, 3}), random(-2, 2, {2}), random(-2, 2, {2})},
+  {"einsum", function(a, b)
+    return saros.einsum("bij,bjk->bik", a, b), saros.einsum("bij,bjk->ki", a, b),
+      saros.einsum("bij->j", a)
+  end, random(-1, 1, {2, 3, 4}), random(-1, 1, {2, 4, 2})},
+  {"linear", function(x, w, b)
+    return saros.linear(x, w, b), saros.linear(x[1], w)
+  end, random(-1, 1, {2, 3, 4}), random(-1, 1, {5, 4}), random(-1, 1, {5})},
+  {"softmax", function(x)
+    return x:softmax(1), x:softmax(-1), x:log_softmax(2)
+  end, random(-2, 2, {2, 3, 4})},
+  {"layer_norm", function(x, w, b)
+    return saros.layer_norm(x, {4}, w, b)
+  end, random(-2, 2, {2, 3, 4}), random(-2, 2, {4}), random(-2, 2, {4})},
+  {"batch_norm", function(x, w, b)
+    return saros.batch_norm(x, nil, nil, w, b, true)
+  end, random(-2, 2, {4, 3}), random(-2, 2, {3}), random(-2, 2, {3})},
+  {"batch_norm 3", function(x, w, b)
+    return saros.batch_norm(x, nil, nil, w, b, true)
+  end, random(-2, 2, {3, 2, 3}), random(-2, 2, {2}), random(-2, 2, {2})},
   {"nll_loss", function(x)
     local target, w = saros.tensor {1, 3, 2}, saros.tensor({0.5, 1.5, 2, 1}, {dtype = "float64"})
-    return saros.nll_loss(x, target), saros.nll_loss(x, target, w, "sum"), saros.nll_loss(x, target, w),
+    return saros.nll_loss(x, target), saros.nll_loss(x, target, w, "sum"),
+      saros.nll_loss(x, target, w),
         saros.nll_loss(x, target, nil, "none", 3)
   end, random(-2, 2, {3, 4})},
   {"cross_entropy", function(x)
     local target = saros.tensor {1, 3, 2}
     return saros.cross_entropy(x, target), saros.cross_entropy(x, target, nil, "mean", 1, 0.1)
   end, random(-2, 2, {3, 4})},
-  {"cross_entropy of probabilities", function(x, p) return saros.cross_entropy(x, p:softmax(-1)) end, random(-2, 2, {3, 4}), random(-1, 1, {3, 4})},
-  {"mse_loss", function(x, y) return saros.mse_loss(x, y), saros.mse_loss(x, y, "sum"), saros.mse_loss(x, y, "none") end, distinct {3, 4}, random(-1, 1, {3, 4})},
-  {"l1_loss", function(x, y) return saros.l1_loss(x, y), saros.smooth_l1_loss(x, y), saros.smooth_l1_loss(x, y, "sum", 0.3) end, distinct {3, 4}, random(-0.05, 0.05, {3, 4})},
-  {"binary_cross_entropy", function(x, y) return saros.binary_cross_entropy(x, y) end, random(0.1, 0.9, {3, 4}), random(0.1, 0.9, {3, 4})},
+  {"cross_entropy of probabilities", function(x, p)
+    return saros.cross_entropy(x, p:softmax(-1))
+  end, random(-2, 2, {3, 4}), random(-1, 1, {3, 4})},
+  {"mse_loss", function(x, y)
+    return saros.mse_loss(x, y), saros.mse_loss(x, y, "sum"), saros.mse_loss(x, y, "none")
+  end, distinct {3, 4}, random(-1, 1, {3, 4})},
+  {"l1_loss", function(x, y)
+    return saros.l1_loss(x, y), saros.smooth_l1_loss(x, y), saros.smooth_l1_loss(x, y, "sum", 0.3)
+  end, distinct {3, 4}, random(-0.05, 0.05, {3, 4})},
+  {"binary_cross_entropy", function(x, y)
+    return saros.binary_cross_entropy(x, y)
+  end, random(0.1, 0.9, {3, 4}), random(0.1, 0.9, {3, 4})},
   {"binary_cross_entropy_with_logits", function(x, y)
     local w = saros.tensor({0.5, 1.5, 2, 1}, {dtype = "float64"})
-    return saros.binary_cross_entropy_with_logits(x, y), saros.binary_cross_entropy_with_logits(x, y, w, nil, "sum"),
+    return saros.binary_cross_entropy_with_logits(x, y),
+      saros.binary_cross_entropy_with_logits(x, y, w, nil, "sum"),
         saros.binary_cross_entropy_with_logits(x, y, nil, w)
   end, random(-2, 2, {3, 4}), random(0.1, 0.9, {3, 4})},
 }
@@ -153,23 +215,44 @@ end
 
 TestRecurrent = {}
 
-for _, mode in ipairs {"rnn_tanh", "rnn_relu"} do
+for mode, gates in pairs {rnn_tanh = 1, rnn_relu = 1, lstm = 4, gru = 3} do
+  local function weights()
+    return random(-1, 1, {4 * gates, 3}), random(-1, 1, {4 * gates, 4}),
+      random(-1, 1, {4 * gates}), random(-1, 1, {4 * gates})
+  end
+  local function cells(batch) return mode == "lstm" and random(-1, 1, {batch, 4}) or nil end
+
   for name, sizes in pairs {padded = {3, 3, 3}, packed = {3, 2, 2, 1}, single = {1}} do
     for _, reverse in ipairs {false, true} do
       TestRecurrent[("test_%s_%s_%s"):format(mode, name, reverse)] = function()
         local rows = 0
         for _, n in ipairs(sizes) do rows = rows + n end
-        local function f(x, h0, w_ih, w_hh, b_ih, b_hh)
-          return core.recurrent(mode, x, sizes, h0, nil, w_ih, w_hh, b_ih, b_hh, reverse)
+        local function f(x, h0, w_ih, w_hh, b_ih, b_hh, c0)
+          return core.recurrent(mode, x, sizes, h0, c0, w_ih, w_hh, b_ih, b_hh, reverse)
         end
-        local inputs = {random(-1, 1, {rows, 3}), random(-1, 1, {sizes[1], 4}), random(-1, 1, {4, 3}),
-                        random(-1, 1, {4, 4}), random(-1, 1, {4}), random(-1, 1, {4})}
-        gradcheck.check_layouts(mode, f, inputs)
-        gradcheck.check(mode .. " without state and biases", function(x, w_ih, w_hh)
-          return f(x, nil, w_ih, w_hh)
-        end, {inputs[1], inputs[3], inputs[4]})
+        local x, h0 = random(-1, 1, {rows, 3}), random(-1, 1, {sizes[1], 4})
+        local w_ih, w_hh, b_ih, b_hh = weights()
+        gradcheck.check_layouts(mode, f, {x, h0, w_ih, w_hh, b_ih, b_hh, cells(sizes[1])})
+        gradcheck.check(mode .. " without state and biases", function(input, ih, hh)
+          return f(input, nil, ih, hh)
+        end, {x, w_ih, w_hh})
       end
     end
+  end
+
+  -- (T, B, I) without batch sizes is the packed form with constant ones.
+  TestRecurrent["test_three_dimensions_" .. mode] = function()
+    local x = random(-1, 1, {5, 2, 3})
+    local w_ih, w_hh, b_ih, b_hh = weights()
+    local function f(input)
+      return core.recurrent(mode, input, nil, nil, nil, w_ih, w_hh, b_ih, b_hh, false)
+    end
+    local out, hn = f(x)
+    lu.assertEquals(tostring(out.shape), "[5, 2, 4]")
+    lu.assertEquals(tostring(hn.shape), "[1, 2, 4]")
+    local rows = core.recurrent(mode, x:view(10, 3), 2, nil, nil, w_ih, w_hh, b_ih, b_hh, false)
+    lu.assertEquals(out:view(10, 4):totable(), rows:totable())
+    gradcheck.check_layouts(mode .. " (T, B, I)", f, {x})
   end
 end
 

@@ -19,13 +19,6 @@ local cube = saros.zeros(2, 3, 4)
 local double = saros.ones(2, 3, {dtype = "float64"})
 local leaf = saros.ones(2, 2, {requires_grad = true})
 
-local function released()
-  local t = saros.ones(2)
-  local meta = debug.getmetatable(t)
-  meta.__gc(t)
-  return t
-end
-
 local deep = {}
 for _ = 1, 1000 do deep = {deep} end
 local endless = {}

@@ -261,8 +261,8 @@ TestOptim = wrong.tests {
     sgd():load_state_dict {param_groups = {{params = {1}, lr = "fast"}}, state = {}}
   end, "lr", "fast"},
   {"lr_set_to_string", function()
-    local o, p = nil, parameters()
-    o = optim.SGD(p)
+    local p = parameters()
+    local o = optim.SGD(p)
     p[1].grad = saros.ones(2)
     o.param_groups[1].lr = "fast"
     o:step()

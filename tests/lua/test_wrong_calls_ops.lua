@@ -16,7 +16,6 @@ local v = saros.tensor {1.0, 2.0, 3.0}
 local ids = saros.tensor {1, 2}
 local mask = saros.tensor {true, false}
 local number = saros.tensor(2.5)
-local cube = saros.zeros(2, 3, 4)
 local double = saros.ones(2, 3, {dtype = "float64"})
 local leaf = saros.ones(2, 2, {requires_grad = true})
 
