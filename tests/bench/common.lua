@@ -92,7 +92,8 @@ end
 ---@param more table?
 function bench.report(args, unit, result, more)
   local line = {workload = args.workload, unit = unit, steps = args.steps,
-                threads = args.threads, seed = args.seed, kernels = core.cpu_kernels(), peak_rss_mb = core.peak_rss() / 2^20}
+                threads = args.threads, seed = args.seed, kernels = core.cpu_kernels(),
+                peak_rss_mb = core.peak_rss() / 2^20}
   for name, value in pairs(result) do line[name] = value end
   for name, value in pairs(more or {}) do line[name] = value end
   print(json(line))
