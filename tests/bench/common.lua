@@ -1,8 +1,8 @@
 --- Arguments, timing and the JSON line that every bench prints.
 --
--- A bench is `saros tests/bench/NAME.lua [--steps N] [--warmup N] [--threads N]
--- [--seed N] [--data PATH]`. It prints one line of JSON with workload, unit, value,
--- steps, final_loss (mean of the last 20 timed steps), threads, peak_rss_mb, seconds
+-- A bench is `saros tests/bench/NAME.lua [--steps N | --examples N] [--warmup N]
+-- [--threads N] [--device NAME] [--seed N] [--data PATH]`. It prints one line of JSON with
+-- workload, unit, value, steps, final_loss (mean of the last 20 timed steps), threads, peak_rss_mb, seconds
 -- and best_block (the rate of the fastest fifth of the steps: a noise check).
 local saros = require "saros"
 local core = require "saros.core"
@@ -14,24 +14,30 @@ local function fail(...)
   os.exit(2)
 end
 
----Read the flags; `defaults` has steps, warmup and, where there is one, data.
+---Read the flags; `defaults` has steps, warmup and, where a step is more than one example,
+---batch: what --examples is divided by.
 ---@param workload string
 ---@param defaults table
 ---@return table args
 function bench.parse(workload, defaults)
-  local args = {workload = workload, threads = 2, seed = 1, warmup = 2}
+  local args = {workload = workload, threads = 2, seed = 1, warmup = 2, device = "cpu"}
   for name, value in pairs(defaults) do args[name] = value end
+  local words = {data = true, device = true}
+  local numbers = {steps = true, examples = true, warmup = true, threads = true, seed = true}
   local i = 1
   while arg[i] do
-    local name = arg[i]:match("^%-%-(%w+)$")
-    if not name or (args[name] == nil and name ~= "data") then
-      fail("%s: unknown option %s", workload, arg[i])
-    end
-    local value = arg[i + 1] or fail("%s: %s needs a value", workload, arg[i])
-    args[name] = name == "data" and value or tonumber(value)
-      or fail("%s: %s: no number", workload, value)
+    local name, value = arg[i]:match("^%-%-(%w+)$"), arg[i + 1]
+    if not (words[name] or numbers[name]) then fail("%s: unknown option %s", workload, arg[i]) end
+    if numbers[name] then value = math.tointeger(tonumber(value)) end
+    if not value then fail("%s: %s needs a value", workload, arg[i]) end
+    args[name] = value
     i = i + 2
   end
+  if args.examples then args.steps = math.ceil(args.examples / (args.batch or 1)) end
+  if args.steps < 1 or args.threads < 1 then
+    fail("%s: --steps and --threads must be positive", workload)
+  end
+  saros.set_default_device(args.device)
   saros.set_num_threads(args.threads)
   saros.manual_seed(args.seed)
   return args
@@ -92,7 +98,8 @@ end
 ---@param more table?
 function bench.report(args, unit, result, more)
   local line = {workload = args.workload, unit = unit, steps = args.steps,
-                threads = args.threads, seed = args.seed, kernels = core.cpu_kernels(),
+                threads = args.threads, device = args.device, seed = args.seed,
+                kernels = core.cpu_kernels(),
                 peak_rss_mb = core.peak_rss() / 2^20}
   for name, value in pairs(result) do line[name] = value end
   for name, value in pairs(more or {}) do line[name] = value end

@@ -1,7 +1,7 @@
 -- Name classifier (710): nn.RNN 58 -> 128, examples one by one within a batch of 64.
 package.path = (arg[0]:match("^(.*/)") or "./") .. "?.lua;" .. package.path
 local bench = require "common"
-local args = bench.parse("names_cls", {steps = 40, warmup = 4})
+local args = bench.parse("names_cls", {steps = 40, warmup = 4, batch = 64})
 local saros = require "saros"
 local nn, optim, data, text = saros.nn, saros.optim, saros.data, saros.text
 

@@ -109,4 +109,27 @@ static inline void golden_backward(golden_case_tensors *c, int n, sr_tensor *con
   sr_tensor_release(loss);
 }
 
+/* ---- short forms -------------------------------------------------------------------------- */
+
+/* A function and a case for gradcheck. */
+#define FUNCTION(name, call) \
+  static sr_status name(sr_tensor *const *x, sr_tensor **y) { return call; }
+#define CASE(label, call, count, ...)                                     \
+  {                                                                       \
+    .name = label, .function = call, .n = count, .input = { __VA_ARGS__ } \
+  }
+
+/* The only value of t, which is released. */
+static inline double item(sr_tensor *t) {
+  sr_scalar value;
+  OK(sr_tensor_item(t, &value));
+  sr_tensor_release(t);
+  return value.number;
+}
+
+static inline void expect_item(sr_tensor *t, double expected) {
+  double got = item(t);
+  if (!close_enough(got, expected, 1e-12)) fail_msg("%.17g is not %.17g", got, expected);
+}
+
 #endif

@@ -35,15 +35,8 @@ static void golden_linear(void **state) {
   golden_case_close(&c);
 }
 
-#define CASE(label, call, count, ...)                                     \
-  {                                                                       \
-    .name = label, .function = call, .n = count, .input = { __VA_ARGS__ } \
-  }
-
 /* ---- gradients ---------------------------------------------------------------------------- */
 
-#define FUNCTION(name, call) \
-  static sr_status name(sr_tensor *const *x, sr_tensor **y) { return call; }
 FUNCTION(matmul_of, sr_matmul(x[0], x[1], y))
 FUNCTION(mm_of, sr_mm(x[0], x[1], y))
 FUNCTION(bmm_of, sr_bmm(x[0], x[1], y))
