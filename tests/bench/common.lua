@@ -2,8 +2,9 @@
 --
 -- A bench is `saros tests/bench/NAME.lua [--steps N | --examples N] [--warmup N]
 -- [--threads N] [--device NAME] [--seed N] [--data PATH]`. It prints one line of JSON with
--- workload, unit, value, steps, final_loss (mean of the last 20 timed steps), threads, peak_rss_mb, seconds
--- and best_block (the rate of the fastest fifth of the steps: a noise check).
+-- workload, unit, value, steps, final_loss (mean of the last 20 timed steps), threads,
+-- peak_rss_mb, seconds and best_block (the rate of the fastest fifth of the steps: a noise
+-- check).
 local saros = require "saros"
 local core = require "saros.core"
 

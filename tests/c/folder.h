@@ -7,18 +7,18 @@
 
 #include "gradcheck.h"
 
-static char folder[64];
+static char test_folder[64];
 
 static inline const char *in_folder(const char *name) {
   static char paths[4][400];
-  static inline int next;
+  static int next;
   char *path = paths[next++ % 4];
-  snprintf(path, sizeof *paths, "%s/%s", folder, name);
+  snprintf(path, sizeof *paths, "%s/%s", test_folder, name);
   return path;
 }
 
 static inline int files_in_folder(bool remove_them) {
-  DIR *dir = opendir(folder);
+  DIR *dir = opendir(test_folder);
   int count = 0;
   for (struct dirent *entry; dir && (entry = readdir(dir));) {
     if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
@@ -30,13 +30,13 @@ static inline int files_in_folder(bool remove_them) {
 }
 
 static inline int open_folder(void **state) {
-  strcpy(folder, "/tmp/saros-test-XXXXXX");
-  return mkdtemp(folder) ? count_blocks(state) : -1;
+  strcpy(test_folder, "/tmp/saros-test-XXXXXX");
+  return mkdtemp(test_folder) ? count_blocks(state) : -1;
 }
 
 static inline int close_folder(void **state) {
   files_in_folder(true);
-  rmdir(folder);
+  rmdir(test_folder);
   return check_blocks(state);
 }
 #define FILE_TEST(function) cmocka_unit_test_setup_teardown(function, open_folder, close_folder)

@@ -1,6 +1,8 @@
 /* test_files.c: saving and loading when the n-th call of the system or request for memory
  * fails, and loading files that were changed. */
 #include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "folder.h"
 
@@ -8,13 +10,14 @@
 
 /* ---- what the system does ----------------------------------------------------------------- */
 
-enum { FAIL, INTERRUPT, SHORT }; /* how the chosen call goes wrong */
+enum { FAIL, INTERRUPT, SHORT, DIE }; /* how the chosen call goes wrong */
 static int countdown, failure_errno, failure_kind;
 
 /* Does this call go wrong? Not all of them can be interrupted. */
 static bool fails(bool interruptible) {
   if (--countdown != 0 || failure_kind == SHORT) return false;
   if (failure_kind == INTERRUPT && !interruptible) return false;
+  if (failure_kind == DIE) raise(SIGKILL);
   errno = failure_kind == INTERRUPT ? EINTR : failure_errno;
   return true;
 }
@@ -105,6 +108,29 @@ static void interrupted_saves(void **state) {
       assert_true(value_in(path) == n);
       assert_int_equal(files_in_folder(false), 1);
     }
+}
+
+/* The process is killed before each call of a save: the old file or the new one is there. */
+static void killed_saves(void **state) {
+  (void)state;
+  const char *path = in_folder("survives");
+  int seen[3] = {0};
+  OK(save_value(path, 1));
+  for (int n = 1, status = 1; status != 0; n++) {
+    assert_true(n < 100);
+    OK(save_value(path, 1));
+    pid_t child = fork();
+    if (child == 0) {
+      fail_call(n, DIE, 0);
+      _exit(save_value(path, 2) != SR_OK);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(status == 0 || WIFSIGNALED(status));
+    double value = value_in(path);
+    assert_true(value == 1 || value == 2);
+    seen[(int)value]++;
+  }
+  assert_true(seen[1] > 5 && seen[2] > 1);
 }
 
 static void failing_loads(void **state) {
@@ -287,8 +313,9 @@ static void mutated_files(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FILE_TEST(failing_saves),  FILE_TEST(interrupted_saves), FILE_TEST(failing_loads),
-      FILE_TEST(shrinking_file), FILE_TEST(failing_memory),    FILE_TEST(mutated_files),
+      FILE_TEST(failing_saves), FILE_TEST(interrupted_saves), FILE_TEST(killed_saves),
+      FILE_TEST(failing_loads), FILE_TEST(shrinking_file),    FILE_TEST(failing_memory),
+      FILE_TEST(mutated_files),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

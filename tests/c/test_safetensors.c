@@ -284,13 +284,13 @@ static void no_regular_files(void **state) {
   sr_archive *archive;
   const char *pipe_path = in_folder("pipe"), *link = in_folder("link");
   FAILS(sr_load(in_folder("missing"), SR_CPU, &archive), SR_IO, "No such file");
-  FAILS(sr_load(folder, SR_CPU, &archive), SR_IO, "is not a regular file");
+  FAILS(sr_load(test_folder, SR_CPU, &archive), SR_IO, "is not a regular file");
   assert_int_equal(mkfifo(pipe_path, 0600), 0);
   FAILS(sr_load(pipe_path, SR_CPU, &archive), SR_IO, "is not a regular file");
   FAILS(sr_load("/dev/zero", SR_CPU, &archive), SR_IO, "is not a regular file");
   FAILS(sr_save(pipe_path, 0, NULL, 0, NULL), SR_IO, "is not a regular file");
   FAILS(sr_save("/dev/null", 0, NULL, 0, NULL), SR_IO, "is not a regular file");
-  FAILS(sr_save(folder, 0, NULL, 0, NULL), SR_IO, "is not a regular file");
+  FAILS(sr_save(test_folder, 0, NULL, 0, NULL), SR_IO, "is not a regular file");
   FAILS(sr_save(in_folder("no/such"), 0, NULL, 0, NULL), SR_IO, "No such file");
   FAILS(sr_save("", 0, NULL, 0, NULL), SR_IO, "No such file");
   assert_int_equal(symlink("nowhere", link), 0);
