@@ -5,6 +5,9 @@ local saros = require "saros"
 local core = require "saros.core"
 local nn, optim = saros.nn, saros.optim
 
+-- AddressSanitizer keeps freed blocks for a while: the process grows, the runtime does not.
+local sanitized = (core.read_file("/proc/self/maps") or ""):find("libasan", 1, true)
+
 local function classifier()
   saros.manual_seed(1)
   local rnn, h2o = nn.RNN(5, 8), nn.Linear(8, 3)
@@ -42,7 +45,8 @@ function TestMemory.test_flat_over_100000_steps()
     if i % 100 == 0 then most_live = math.max(most_live, core.memory().live_bytes) end
     if i == 20000 then rss, most_live = core.peak_rss(), 0 end
   end
-  lu.assertTrue(core.peak_rss() - rss < 2 ^ 20, "peak memory grew after 20,000 steps")
+  lu.assertTrue(sanitized or core.peak_rss() - rss < 2 ^ 20,
+                "peak memory grew after 20,000 steps")
   lu.assertTrue(most_live < 4 * 2 ^ 20, "garbage of " .. most_live .. " bytes was kept")
 end
 
