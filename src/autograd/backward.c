@@ -357,6 +357,8 @@ static sr_status first_gradient(const sr_tensor *output, sr_tensor *gradient, sr
     return sr__fail(SR_SHAPE, "backward: the gradient's shape %s is not the output's %s",
                     SR_SHAPE_OF(gradient), SR_SHAPE_OF(output));
   SR_TRY(sr__same_device("backward", 2, (const sr_tensor *[]){output, gradient}));
+  /* It may be the grad of a leaf, which the pass adds into while this is read. */
+  if (gradient->dtype == output->dtype) return sr__copied(gradient, out);
   return sr__as(gradient, (sr_dtype)output->dtype, out);
 }
 

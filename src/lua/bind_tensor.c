@@ -24,12 +24,12 @@ sr_tensor **sr_push_tensor(lua_State *L) {
 
 /* Lua sees 56 bytes a tensor, whatever it holds, so the binding decides when to collect:
  * after some bytes of new tensors a step of the collector, which in generational mode takes
- * what was made and dropped since the last one. The first MiB already brings a step, so that
+ * what was made and dropped since the last one. The first half MiB already brings a step, so that
  * the memory of a small training loop is used again while it is in the processor's cache;
  * a step that leaves most of them alive (a larger loop, a data set being read) doubles the
  * distance to the next. What got old before it was dropped is taken by a full collection when
  * the memory in use has doubled. */
-enum { LEAST_YOUNG = 1 << 20, MOST_YOUNG = 64 << 20, SLACK = 32 << 20, HEADER_BYTES = 256 };
+enum { LEAST_YOUNG = 1 << 19, MOST_YOUNG = 64 << 20, SLACK = 32 << 20, HEADER_BYTES = 256 };
 static int64_t young_bytes, young_limit = LEAST_YOUNG;
 static int64_t live_after_step, live_after_full;
 

@@ -173,6 +173,15 @@ static void einsum_errors(void **state) {
   FAILS(sr_einsum("ijk", 1, &a, &y), SR_SHAPE, "operand 1 of 'ijk' has 3 labels, but shape [2, 3]");
   FAILS(sr_einsum("ij,jk", 2, two, &y), SR_SHAPE, "label 'j' of 'ij,jk' has sizes 3 and 2");
   FAILS(sr_einsum("ii", 1, &a, &y), SR_SHAPE, "label 'i' of 'ii' has sizes 2 and 3");
+  sr_tensor *row = counting(SR_float64, SIZES(1, 3)),
+            *five = counting(SR_float64, SIZES(1, 1, 1, 1, 1));
+  sr_tensor *three[] = {five, five, counting(SR_float64, SIZES(1, 1, 1, 1, 1, 1, 1, 1))};
+  FAILS(sr_einsum("ii", 1, &row, &y), SR_SHAPE, "label 'i' of 'ii' has sizes 1 and 3");
+  FAILS(sr_einsum("abcde,fghij,abcdefgh->ij", 3, three, &y), SR_SHAPE,
+        "a product on the way has 10 dimensions, more than 8");
+  sr_tensor_release(three[2]);
+  sr_tensor_release(five);
+  sr_tensor_release(row);
   FAILS(sr_einsum("abcdefghi", 1, &a, &y), SR_ARGUMENT, "more than 8 labels");
   FAILS(
       sr_einsum("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,w,x,y,z,a,b,c,d,e,f,g", 33, many, &y),
@@ -268,6 +277,28 @@ static void large_strides(void **state) {
 
 /* ---- what is kept, what is refused -------------------------------------------------------- */
 
+/* Rows of x that lie apart are read where they are; other strides too. */
+static void linear_strides(void **state) {
+  (void)state;
+  sr_tensor *base = counting(SR_float64, SIZES(5, 6)), *w = counting(SR_float64, SIZES(4, 3));
+  sr_tensor *b = counting(SR_float64, SIZES(4)), *w_wide, *w_part;
+  OK(sr_repeat(w, 2, (int64_t[]){1, 2}, &w_wide));
+  OK(sr_narrow(w_wide, 1, 3, 3, &w_part));
+  for (int step = 1; step <= 2; step++)
+    for (int strided_weight = 0; strided_weight < 2; strided_weight++) {
+      sr_tensor *x, *dense, *y, *expected;
+      OK(sr_slice(base, 1, 1, 3, step, &x));
+      OK(sr_contiguous(x, &dense));
+      OK(sr_linear(x, strided_weight ? w_part : w, b, &y));
+      OK(sr_linear(dense, w, b, &expected));
+      assert_memory_equal(sr_tensor_data(y), sr_tensor_data(expected), 20 * sizeof(double));
+      sr_tensor *all[] = {x, dense, y, expected};
+      for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
+    }
+  sr_tensor *all[] = {base, w, b, w_wide, w_part};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
+}
+
 /* Gradients of many examples go into one buffer of the weight's size. */
 static void weight_gradient_makes_no_temporary(void **state) {
   (void)state;
@@ -318,6 +349,28 @@ static void only_needed_factors_are_kept(void **state) {
   sr_tensor_release(a);
 }
 
+/* The gradient that backward starts from is the grad that it adds to. */
+static void backward_from_a_grad(void **state) {
+  (void)state;
+  enum { N = 70 };
+  sr_tensor *x[2], *w = empty(SR_float64, SIZES(N, N)), *g = counting(SR_float64, SIZES(2, N)), *y;
+  OK(sr_uniform_(w, -1, 1, NULL));
+  for (int i = 0; i < 2; i++) {
+    x[i] = leaf(counting(SR_float64, SIZES(2, N)));
+    sr_tensor *own;
+    OK(sr_clone(g, &own));
+    OK(sr_set_grad(x[i], own));
+    sr_tensor_release(own);
+    OK(sr_mm(x[i], w, &y));
+    OK(sr_backward(y, i ? sr_grad(x[i]) : g, false));
+    sr_tensor_release(y);
+  }
+  assert_memory_equal(sr_tensor_data(sr_grad(x[0])), sr_tensor_data(sr_grad(x[1])),
+                      2 * N * sizeof(double));
+  sr_tensor *all[] = {x[0], x[1], w, g};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
+}
+
 static void product_errors(void **state) {
   (void)state;
   sr_tensor *y, *scalar = counting(SR_float32, SCALAR), *v = counting(SR_float32, SIZES(3));
@@ -349,6 +402,9 @@ static void product_errors(void **state) {
   FAILS(sr_linear(scalar, a, NULL, &y), SR_SHAPE, "got shape []");
   FAILS(sr_linear(v, a, b, &y), SR_SHAPE,
         "linear: expected bias (2) for weight [2, 3], got shape [4]");
+  sr_tensor *wide_bias = counting(SR_float64, SIZES(2));
+  FAILS(sr_linear(v, a, wide_bias, &y), SR_DTYPE, "linear: bias is float64, x is float32");
+  sr_tensor_release(wide_bias);
   sr_tensor *all[] = {scalar, v, a, ids, wide, c, d, b};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
 }
@@ -376,12 +432,13 @@ static void empty_products(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(golden_products),   TEST(golden_linear),
-      TEST(product_gradients), TEST(einsum_gradients),
-      TEST(einsum_values),     TEST(einsum_errors),
-      TEST(any_strides),       TEST(large_strides),
-      TEST(empty_products),    TEST(weight_gradient_makes_no_temporary),
-      TEST(product_errors),    TEST(only_needed_factors_are_kept),
+      TEST(golden_products),      TEST(golden_linear),
+      TEST(product_gradients),    TEST(einsum_gradients),
+      TEST(einsum_values),        TEST(einsum_errors),
+      TEST(any_strides),          TEST(large_strides),
+      TEST(empty_products),       TEST(weight_gradient_makes_no_temporary),
+      TEST(product_errors),       TEST(linear_strides),
+      TEST(backward_from_a_grad), TEST(only_needed_factors_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,6 +64,18 @@ static void fills_cut_gradients(void **state) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
 }
 
+static void permutations(void **state) {
+  (void)state;
+  sr_tensor *y;
+  int seen[101] = {0};
+  OK(sr_randperm(100, SR_CPU, NULL, &y));
+  for (int i = 0; i < 100; i++) seen[((int64_t *)sr_tensor_data(y))[i]]++;
+  for (int i = 1; i <= 100; i++) assert_int_equal(seen[i], 1);
+  sr_tensor_release(y);
+  OK(sr_randperm(0, SR_CPU, NULL, &y));
+  EXPECT(y, SR_int64, SIZES(0), NOTHING);
+}
+
 /* ---- multinomial -------------------------------------------------------------------------- */
 
 static void multinomial(void **state) {
@@ -104,6 +116,9 @@ static void multinomial_without_replacement(void **state) {
   FAILS(sr_multinomial(w, 5, false, NULL, &y), SR_ARGUMENT,
         "multinomial: 5 positive weights are needed, row 1 has 4");
   FAILS(sr_multinomial(w, 6, false, NULL, &y), SR_ARGUMENT, "6 samples without replacement of 5");
+  sr_tensor *deep = counting(SR_float64, SIZES(1, 1, 2));
+  FAILS(sr_multinomial(deep, 1, false, NULL, &y), SR_SHAPE, "expected weights (n) or (rows, n)");
+  sr_tensor_release(deep);
   FAILS(sr_multinomial(w, 0, false, NULL, &y), SR_ARGUMENT, "0 samples");
   ((double *)sr_tensor_data(w))[1] = -1;
   FAILS(sr_multinomial(w, 1, false, NULL, &y), SR_ARGUMENT, "got -1 at position 2 of row 1");
@@ -114,11 +129,8 @@ static void multinomial_without_replacement(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(strided_fills),
-      TEST(random_errors),
-      TEST(fills_cut_gradients),
-      TEST(multinomial),
-      TEST(multinomial_without_replacement),
+      TEST(strided_fills), TEST(random_errors), TEST(fills_cut_gradients),
+      TEST(permutations),  TEST(multinomial),   TEST(multinomial_without_replacement),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

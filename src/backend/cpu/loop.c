@@ -3,7 +3,8 @@
  * Rows whose operands lie side by side (or repeat one element) are given to the kernel
  * where they are; other operands go through blocks of BLOCK elements. What is left of a
  * row after full vectors is computed in such a block as well, so the bits of a result
- * depend on its operands alone: not on where it stands, nor on the number of threads. */
+ * depend on its operands alone: not on where it stands, nor on the number of threads (but
+ * for the sign and payload of a NaN). */
 #include "backend/cpu/loop.h"
 
 #include <string.h>
@@ -166,12 +167,14 @@ static inline void run_row(const sr__loop_job *job, int64_t n, bool repeats, cha
 
 /* Most calls: one row of not many elements. false: it is not, and nothing was done. */
 static inline bool run_small(const sr_loop *loop, const sr__loop_job *job) {
-  if (loop->ndim != 1 || loop->size[0] >= SR_GRAIN || loop->stride[0][0] != 1) return false;
+  if (loop->ndim != 1 || loop->size[0] >= SR_GRAIN) return false;
+  bool one = loop->size[0] == 1; /* whatever the strides */
+  if (!one && loop->stride[0][0] != 1) return false;
   char *data[SR_LOOP_OPERANDS] = {loop->data[0]};
   int64_t step[SR_LOOP_OPERANDS] = {job->bytes[0]};
   bool repeats = false;
   for (int k = 1; k < job->operands; k++) {
-    int64_t stride = loop->data[k] ? loop->stride[k][0] : 0;
+    int64_t stride = loop->data[k] && !one ? loop->stride[k][0] : 0;
     if (stride != 0 && stride != 1) return false;
     data[k] = loop->data[k] ? loop->data[k] : (char *)(uintptr_t)&job->number[k];
     step[k] = stride ? job->bytes[k] : 0;

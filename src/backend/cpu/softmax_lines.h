@@ -5,8 +5,8 @@
  *   log softmax  y = x - m - log s                                     dx = g - e^y sum g
  *
  * A row with a NaN or +inf, or of -inf alone, gives NaN, as in PyTorch. Sums are
- * kept in float64. Values that do not fill a vector are put into one (`rest`), so
- * all of them go through the same instructions. */
+ * kept in float64. All values go through vectors of SR_LANES: those that do not fill one are
+ * taken with values before them, or put into one (`rest`) where the row is short. */
 #include <string.h>
 
 #include "backend/cpu/kernels.h"
@@ -29,7 +29,7 @@ static inline double joined(const double lanes[SR_LANES]) {
   return s[0];
 }
 
-/* ---- rows: vectors from `i` to the last full one, then the rest -------------------------- */
+/* ---- rows: full vectors, then the last SR_LANES values once more ------------------------- */
 
 /* A NaN is passed over: it makes its power and with it the sum and every result NaN. */
 static inline void max_lanes(const T *x, T *max) {
@@ -43,12 +43,22 @@ static inline void exp_lanes(const T *x, T max, T *e, double *sums) {
   }
 }
 
+/* The same for the vector at the end of a row, whose first `done` lanes have been added. */
+static inline void exp_last(const T *x, int done, T max, T *e, double *sums) {
+  T values[SR_LANES];
+  SR_LANE_LOOP values[lane] = lane < done ? -INFINITY : x[lane];
+  SR_LANE_LOOP values[lane] = SR_F(exp)(values[lane] - max);
+  SR_LANE_LOOP {
+    sums[lane] += (double)values[lane];
+    e[lane] = lane < done ? e[lane] : values[lane];
+  }
+}
+
 static T row_max(int64_t n, const T *x) {
   T lanes[SR_LANES], rest[SR_LANES];
-  int64_t i = 0;
   SR_LANE_LOOP lanes[lane] = -INFINITY;
-  for (; i + SR_LANES <= n; i += SR_LANES) max_lanes(x + i, lanes);
-  if (i < n) max_lanes(load_rest(x + i, n - i, -INFINITY, rest), lanes);
+  for (int64_t i = 0; i + SR_LANES <= n; i += SR_LANES) max_lanes(x + i, lanes);
+  max_lanes(n < SR_LANES ? load_rest(x, n, -INFINITY, rest) : x + n - SR_LANES, lanes);
   for (int width = SR_LANES / 2; width; width /= 2)
     for (int lane = 0; lane < width; lane++)
       lanes[lane] = lanes[lane + width] > lanes[lane] ? lanes[lane + width] : lanes[lane];
@@ -62,9 +72,11 @@ static void softmax_row(int64_t n, const T *x, T *y) {
   int64_t i = 0;
   SR_LANE_LOOP sums[lane] = 0;
   for (; i + SR_LANES <= n; i += SR_LANES) exp_lanes(x + i, max, y + i, sums);
-  if (i < n) {
-    exp_lanes(load_rest(x + i, n - i, -INFINITY, rest), max, e, sums);
-    memcpy(y + i, e, (size_t)(n - i) * sizeof *y);
+  if (n < SR_LANES) {
+    exp_lanes(load_rest(x, n, -INFINITY, rest), max, e, sums);
+    memcpy(y, e, (size_t)n * sizeof *y);
+  } else if (i < n) {
+    exp_last(x + n - SR_LANES, (int)(SR_LANES - (n - i)), max, y + n - SR_LANES, sums);
   }
   const T scale = (T)(1 / joined(sums));
   _Pragma("omp simd") for (int64_t k = 0; k < n; k++) y[k] *= scale;
@@ -77,7 +89,10 @@ static void log_softmax_row(int64_t n, const T *x, T *y) {
   int64_t i = 0;
   SR_LANE_LOOP sums[lane] = 0;
   for (; i + SR_LANES <= n; i += SR_LANES) exp_lanes(x + i, max, e, sums);
-  if (i < n) exp_lanes(load_rest(x + i, n - i, -INFINITY, rest), max, e, sums);
+  if (n < SR_LANES)
+    exp_lanes(load_rest(x, n, -INFINITY, rest), max, e, sums);
+  else if (i < n)
+    exp_last(x + n - SR_LANES, (int)(SR_LANES - (n - i)), max, e, sums);
   const T log_sum = (T)SR_NAME(f64, log)(joined(sums));
   _Pragma("omp simd") for (int64_t k = 0; k < n; k++) y[k] = x[k] - max - log_sum;
 }
@@ -102,9 +117,12 @@ static void log_softmax_row_grad(int64_t n, const T *g, const T *y, T *dx) {
   for (int lane = 0; i + lane < n; lane++) sums[lane] += (double)g[i + lane];
   const T sum = (T)joined(sums);
   for (i = 0; i + SR_LANES <= n; i += SR_LANES) log_grad_lanes(g + i, y + i, sum, dx + i);
-  if (i < n) {
-    log_grad_lanes(load_rest(g + i, n - i, 0, rest_g), load_rest(y + i, n - i, 0, rest_y), sum, d);
-    memcpy(dx + i, d, (size_t)(n - i) * sizeof *dx);
+  if (n < SR_LANES) {
+    log_grad_lanes(load_rest(g, n, 0, rest_g), load_rest(y, n, 0, rest_y), sum, d);
+    memcpy(dx, d, (size_t)n * sizeof *dx);
+  } else if (i < n) {
+    i = n - SR_LANES;
+    log_grad_lanes(g + i, y + i, sum, dx + i);
   }
 }
 
