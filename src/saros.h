@@ -418,7 +418,8 @@ sr_status sr_log_softmax(sr_tensor *x, int dim, sr_tensor **out);
 #define SR_NO_IGNORE INT64_MIN
 sr_status sr_nll_loss(sr_tensor *log_probabilities, sr_tensor *target, sr_tensor *weight,
                       sr_reduction reduction, int64_t ignore_index, sr_tensor **out);
-/* logits as above; target class positions, or probabilities of the logits' shape. */
+/* logits as above; target class positions, or probabilities of the logits' shape (for which
+ * ignore_index means nothing). */
 sr_status sr_cross_entropy(sr_tensor *logits, sr_tensor *target, sr_tensor *weight,
                            sr_reduction reduction, int64_t ignore_index, double label_smoothing,
                            sr_tensor **out);

@@ -210,8 +210,7 @@ static char **complete_file(const char *path, size_t cut) {
   return count ? make_list(count, matches) : NULL;
 }
 
-/* ---- called by libedit ------------------------------------------------------------------------
- */
+/* ---- called by libedit --------------------------------------------------------------- */
 
 static char **attempt(const char *word, int start, int end) {
   rl_attempted_completion_over = 1;

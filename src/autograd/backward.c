@@ -173,8 +173,7 @@ bool sr__wants(const sr_node *node, int input) {
   return edge->leaf && leaf_slot(edge->leaf);
 }
 
-/* ---- what a backward function reads ------------------------------------------------------------
- */
+/* ---- what a backward function reads -------------------------------------------------- */
 
 sr_status sr__saved(const sr_node *node, int i, sr_tensor **out) {
   if (node->released)
@@ -201,8 +200,7 @@ const int64_t *sr__input_sizes(const sr_node *node, int input) {
   return target_of(&node->edges[input]).sizes;
 }
 
-/* ---- the pass
- * ------------------------------------------------------------------------------------- */
+/* ---- the pass ------------------------------------------------------------------------ */
 
 static void visit(pass *p, sr_node *node) {
   if (node->visited) return;
@@ -338,8 +336,7 @@ static void finish(pass *p) {
   }
 }
 
-/* ---- roots
- * ------------------------------------------------------------------------------------------ */
+/* ---- roots --------------------------------------------------------------------------- */
 
 static sr_status first_gradient(const sr_tensor *output, sr_tensor *gradient, sr_tensor **out) {
   if (!gradient) {

@@ -242,8 +242,7 @@ void sr__history_release(sr_tensor *t) {
   sr__node_release(node);
 }
 
-/* ---- leaves -------------------------------------------------------------------------------------
- */
+/* ---- leaves -------------------------------------------------------------------------- */
 
 sr_status sr_set_requires_grad(sr_tensor *t, bool requires_grad) {
   if (t->node) {
@@ -271,8 +270,9 @@ sr_status sr_set_grad(sr_tensor *t, sr_tensor *grad) {
       return sr__fail(SR_DTYPE, "grad: expected dtype %s, got %s", SR_DTYPE_OF(t),
                       SR_DTYPE_OF(grad));
     SR_TRY(sr__same_device("grad", 2, (const sr_tensor *[]){t, grad}));
-    /* backward adds into it, so its elements must not overlap */
-    SR_TRY(grad->contiguous ? sr__alias_same(grad, &kept) : sr__copied(grad, &kept));
+    /* backward adds into it, so its elements must not overlap, nor be those of t */
+    bool own = grad->contiguous && grad->storage != t->storage;
+    SR_TRY(own ? sr__alias_same(grad, &kept) : sr__copied(grad, &kept));
   }
   sr_tensor_release(t->grad);
   t->grad = kept;

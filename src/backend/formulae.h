@@ -196,25 +196,22 @@ static inline sr__f32_reduced sr__f32_reduce(float x) {
 
 /* e^r - 1, |r| <= ln 2 / 2, relative error of the polynomial 3e-10 */
 static inline float sr__f32_expm1_reduced(float r) {
-  float p = 1.99622707e-4f;
-  p = p * r + 1.39432540e-3f;
-  p = p * r + 8.33322015e-3f;
-  p = p * r + 4.16663252e-2f;
-  p = p * r + 1.66666672e-1f;
-  p = p * r + 0.5f;
-  return p * (r * r) + r;
+  float square = r * r;
+  float high = 1.99622707e-4f * r + 1.39432540e-3f;
+  float middle = 8.33322015e-3f * r + 4.16663252e-2f;
+  float low = 1.66666672e-1f * r + 0.5f;
+  return ((high * square + middle) * square + low) * square + r;
 }
 
 /* e^x. 2^n in two factors: n reaches -150, where results are subnormal, and 128. The
  * shift of n must copy its sign, hence the bias before it. */
 static inline float sr__f32_exp_bounded(float x) {
   sr__f32_reduced to = sr__f32_reduce(x);
-  float p = 1.38145406e-3f; /* relative error 4e-9 */
-  p = p * to.r + 8.36874545e-3f;
-  p = p * to.r + 4.16683890e-2f;
-  p = p * to.r + 1.66665211e-1f;
-  p = p * to.r + 4.99999940e-1f;
-  p = (p * (to.r * to.r) + to.r) + 1.0f;
+  float square = to.r * to.r; /* relative error of the polynomial 4e-9 */
+  float high = 8.36874545e-3f * to.r + 4.16683890e-2f;
+  float low = 1.66665211e-1f * to.r + 4.99999940e-1f;
+  float p = (1.38145406e-3f * square + high) * square + low;
+  p = (p * square + to.r) + 1.0f;
   uint32_t half = (to.n + 256u) >> 1; /* floor(n / 2) + 128 */
   uint32_t rest = to.n + 256u - half; /* n - floor(n / 2) + 128 */
   return p * sr__f32_from_bits((half - 1u) << 23) * sr__f32_from_bits((rest - 1u) << 23);

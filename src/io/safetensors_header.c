@@ -65,8 +65,7 @@ static sr_status parse(const char *path, const char *text, size_t size, json_t *
   return sr__file_malformed(path, NULL, "the header is not a JSON object");
 }
 
-/* ---- one tensor --------------------------------------------------------------------------------
- */
+/* ---- one tensor ---------------------------------------------------------------------- */
 
 /* What is being read, for messages. */
 typedef struct {

@@ -140,8 +140,7 @@ static sr_status make_header(const char *path, int64_t n, const sr_named_tensor 
                   text->size, (long long)sr__header_limit());
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing ------------------------------------------------------------------------- */
 
 static sr_status write_header(sr_file_writer *file, const sr_text *header) {
   uint64_t length = header->size;

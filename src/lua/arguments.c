@@ -144,6 +144,7 @@ static int wrong(lua_State *L, int i, const char *function, const char *argument
                  const char *expected) {
   const char *got = lua_isnoneornil(L, i) ? "nil" : luaL_typename(L, i);
   if (sr_to_tensor(L, i)) got = "tensor";
+  if (i == 1 && lua_isnoneornil(L, i)) got = "nil (was a method called with '.' instead of ':'?)";
   if (lua_type(L, i) == LUA_TNUMBER)
     return sr_error(L, "%s: argument '%s' must be %s, got %s", function, argument, expected,
                     luaL_tolstring(L, i, NULL));
@@ -284,8 +285,7 @@ int sr_check_sizes(lua_State *L, int i, int64_t sizes[SR_MAX_DIMS], const char *
   return n > 0 ? n : 0;
 }
 
-/* ---- dtypes, devices, names -------------------------------------------------------------------
- */
+/* ---- dtypes, devices, names ---------------------------------------------------------- */
 
 sr_dtype sr_optional_dtype(lua_State *L, int i, sr_dtype otherwise, const char *function) {
   if (lua_isnoneornil(L, i)) return otherwise;

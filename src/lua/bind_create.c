@@ -143,8 +143,7 @@ static int create_full(lua_State *L) {
   return make_full(L, &m, value);
 }
 
-/* ---- like another ------------------------------------------------------------------------------
- */
+/* ---- like another -------------------------------------------------------------------- */
 
 static void read_like(lua_State *L, const char *function, making *m) {
   sr_tensor *t = sr_check_tensor(L, 1, function, "input");
@@ -181,8 +180,7 @@ static int create_empty_like(lua_State *L) {
   return finish(L, &m, *y);
 }
 
-/* ---- random
- * ---------------------------------------------------------------------------------------- */
+/* ---- random -------------------------------------------------------------------------- */
 
 static int make_random(lua_State *L, const making *m, bool normal) {
   if (!sr_dtype_is_floating(m->dtype))
@@ -232,7 +230,7 @@ static int create_randint(lua_State *L) {
   m.ndim = sr_check_list(L, 3, m.size, "randint", "size");
   sr_tensor **y = sr_push_tensor(L);
   sr_raise_in(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y), m.function);
-  sr_raise(L, sr_random_(*y, low, high, m.generator));
+  sr_raise_in(L, sr_random_(*y, low, high, m.generator), "randint");
   return finish(L, &m, *y);
 }
 
@@ -245,8 +243,7 @@ static int create_randperm(lua_State *L) {
   return finish(L, &m, *y);
 }
 
-/* ---- sequences
- * ----------------------------------------------------------------------------------------- */
+/* ---- sequences ----------------------------------------------------------------------- */
 
 /* arange(stop), arange(start, stop) or arange(start, stop, step); PyTorch's: stop is not
  * included, one argument counts from 0. */
@@ -286,8 +283,7 @@ static int create_eye(lua_State *L) {
   return finish(L, &m, *y);
 }
 
-/* ---- from tables
- * ------------------------------------------------------------------------------------------ */
+/* ---- from tables --------------------------------------------------------------------- */
 
 /* The kinds of numbers met in a table: what its dtype follows from. */
 enum { SEEN_BOOLEAN = 1, SEEN_INTEGER = 2, SEEN_FLOAT = 4 };
@@ -307,6 +303,8 @@ static void measure_table(lua_State *L, making *m) {
 }
 
 static void refuse_value(lua_State *L) {
+  if (sr_to_tensor(L, -1))
+    sr_error(L, "tensor: items must be numbers, got a tensor: saros.stack joins tensors");
   sr_error(L, "tensor: items must be numbers, booleans or tables of them, got %s",
            luaL_typename(L, -1));
 }
@@ -391,7 +389,7 @@ static int copy_of_tensor(lua_State *L, making *m, sr_tensor *t) {
 
 /* tensor(value, {dtype, device, requires_grad}): value a number, a boolean, a table of
  * them of any depth, or a tensor (copied). */
-static int create_tensor(lua_State *L) {
+int sr_create_tensor(lua_State *L) {
   making m;
   if (lua_gettop(L) >= 2) {
     read_options(L, "tensor", &m, SR_DTYPES);
@@ -415,7 +413,7 @@ static int create_tensor(lua_State *L) {
 }
 
 static const sr_binding functions[] = {
-    {"tensor", create_tensor, false},
+    {"tensor", sr_create_tensor, false},
     {"zeros", create_zeros, false},
     {"ones", create_ones, false},
     {"empty", create_empty, false},

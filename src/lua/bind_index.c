@@ -165,8 +165,33 @@ int sr_index_read(lua_State *L) {
   return sr_filled(L, 1);
 }
 
-/* ---- x[key] = value
- * ------------------------------------------------------------------------------ */
+/* ---- x[key] = value ------------------------------------------------------------------ */
+
+/* The values go to the chosen elements in order; one value goes to all of them. */
+static int fill_mask(lua_State *L, sr_tensor *x, sr_tensor *mask, sr_tensor *value) {
+  int64_t numel = sr_tensor_numel(x);
+  sr_tensor **all = sr_push_tensor(L), **chosen = sr_push_tensor(L), **flat = sr_push_tensor(L);
+  sr_tensor **values = sr_push_tensor(L), **filled = sr_push_tensor(L), **y = sr_push_tensor(L);
+  sr_raise(L,
+           sr_tensor_arange(SR_int64, sr_integer(SR_INDEX_BASE), sr_integer(numel + SR_INDEX_BASE),
+                            sr_integer(1), sr_tensor_device(x), all));
+  sr_tensor **positions = sr_push_tensor(L);
+  sr_raise(L, sr_view(*all, sr_tensor_ndim(x), sr_tensor_sizes(x), positions));
+  sr_raise(L, sr_masked_select(*positions, mask, chosen));
+  int64_t count = sr_tensor_numel(*chosen);
+  if (sr_tensor_numel(value) != 1 && sr_tensor_numel(value) != count)
+    sr_error(L, "index: %lld values for the %lld elements that the mask chooses",
+             (long long)sr_tensor_numel(value), (long long)count);
+  sr_raise(L, sr_reshape(value, 1, (int64_t[]){-1}, flat));
+  sr_raise(L, sr_expand(*flat, 1, &count, values));
+  sr_tensor **row = sr_push_tensor(L), **same = sr_push_tensor(L);
+  sr_raise(L, sr_reshape(x, 1, (int64_t[]){-1}, row));
+  sr_raise(L, sr_to(*values, sr_tensor_dtype(x), sr_tensor_device(x), same));
+  sr_raise(L, sr_scatter(*row, 0, *chosen, (sr_operand){.tensor = *same}, filled));
+  sr_raise(L, sr_view(*filled, sr_tensor_ndim(x), sr_tensor_sizes(x), y));
+  sr_raise(L, sr_copy_(x, *y));
+  return 0;
+}
 
 static int write_by_tensor(lua_State *L, sr_tensor *x, sr_tensor *key) {
   sr_operand value = sr_check_operand(L, 3, "index", "value");
@@ -179,11 +204,7 @@ static int write_by_tensor(lua_State *L, sr_tensor *x, sr_tensor *key) {
     sr_raise(L, sr_masked_fill_(x, key, value.number));
     return 0;
   }
-  /* a value that broadcasts: x = where(mask, value, x) */
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_where(key, value, (sr_operand){.tensor = x}, y));
-  sr_raise(L, sr_copy_(x, *y));
-  return 0;
+  return fill_mask(L, x, key, value.tensor);
 }
 
 int sr_index_write(lua_State *L) {
@@ -192,6 +213,12 @@ int sr_index_write(lua_State *L) {
   if (key) return write_by_tensor(L, x, key);
   int type = lua_type(L, 2);
   if (type != LUA_TNUMBER && type != LUA_TTABLE) return refuse_key(L);
+  if (lua_type(L, 3) == LUA_TTABLE) { /* x[1] = {1, 2, 3} */
+    lua_pushcfunction(L, sr_create_tensor);
+    lua_pushvalue(L, 3);
+    lua_call(L, 1, 1);
+    lua_replace(L, 3);
+  }
   sr_operand value = sr_check_operand(L, 3, "index", "value");
   sr_tensor **plain = sr_push_tensor(L); /* the view is made without history */
   sr_raise(L, sr_detach(x, plain));
@@ -199,8 +226,7 @@ int sr_index_write(lua_State *L) {
   return 0;
 }
 
-/* ---- functions
- * -------------------------------------------------------------------------------------- */
+/* ---- functions ----------------------------------------------------------------------- */
 
 static int index_select(lua_State *L) {
   sr_tensor *x = sr_check_tensor(L, 1, "index_select", "input");

@@ -114,8 +114,7 @@ static int binary_cross_entropy_with_logits(lua_State *L) {
   return sr_filled(L, 1);
 }
 
-/* ---- layers -----------------------------------------------------------------------------------
- */
+/* ---- layers -------------------------------------------------------------------------- */
 
 /* dropout(x, p, training): x itself where training is false */
 static int dropout(lua_State *L) {
@@ -169,8 +168,7 @@ static int batch_norm(lua_State *L) {
   return sr_filled(L, 1);
 }
 
-/* ---- recurrence
- * ---------------------------------------------------------------------------------- */
+/* ---- recurrence ---------------------------------------------------------------------- */
 
 static sr_recurrent_mode check_mode(lua_State *L, int i) {
   static const char *const modes[] = {
@@ -249,8 +247,7 @@ static int recurrent(lua_State *L) {
   return sr_filled(L, results);
 }
 
-/* ---- optimizer steps
- * ----------------------------------------------------------------------------------- */
+/* ---- optimizer steps ----------------------------------------------------------------- */
 
 /* sgd_step(p, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first) */
 static int sgd_step(lua_State *L) {

@@ -76,6 +76,16 @@ static int where(lua_State *L) {
   return sr_filled(L, 1);
 }
 
+/* x:where(condition, other): x where the condition holds */
+static int where_method(lua_State *L) {
+  sr_operand x = sr_check_operand(L, 1, "where", "input");
+  sr_tensor *condition = sr_check_tensor(L, 2, "where", "condition");
+  sr_operand other = sr_check_operand(L, 3, "where", "other");
+  sr_tensor **y = sr_push_tensor(L);
+  sr_raise(L, sr_where(condition, x, other, y));
+  return sr_filled(L, 1);
+}
+
 static int masked_fill(lua_State *L) {
   sr_tensor *x = sr_check_tensor(L, 1, "masked_fill", "input");
   sr_tensor *mask = sr_check_tensor(L, 2, "masked_fill", "mask");
@@ -231,6 +241,8 @@ void sr_bind_pointwise(lua_State *L) {
   alias(L, "clip", "clamp");
   alias(L, "absolute", "abs");
   sr_register(L, functions);
+  lua_pushcfunction(L, where_method);
+  lua_setfield(L, -3, "where");
   push_list(L);
   lua_setfield(L, -2, "pointwise_operations");
 }

@@ -102,8 +102,7 @@ static int generator_tostring(lua_State *L) {
   return 1;
 }
 
-/* ---- the default generator ----------------------------------------------------------------------
- */
+/* ---- the default generator ----------------------------------------------------------- */
 
 static int manual_seed(lua_State *L) {
   sr_generator_seed(NULL, check_seed(L, 1, "manual_seed"));
@@ -129,8 +128,7 @@ static int random_int64(lua_State *L) {
   return 1;
 }
 
-/* ---- fills
- * ------------------------------------------------------------------------------------------ */
+/* ---- fills --------------------------------------------------------------------------- */
 
 static const char *const uniform_names[] = {"input", "from", "to", "generator", NULL};
 

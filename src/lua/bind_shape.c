@@ -148,8 +148,7 @@ static int diagonal(lua_State *L) {
   return sr_filled(L, 1);
 }
 
-/* ---- joins ------------------------------------------------------------------------------------
- */
+/* ---- joins --------------------------------------------------------------------------- */
 
 static const char *const join_names[] = {"tensors", "dim", NULL};
 
@@ -287,14 +286,21 @@ static int roll(lua_State *L) {
   sr_arguments(L, "roll", names);
   sr_tensor *x = sr_check_tensor(L, 1, "roll", "input");
   int64_t shift = sr_check_integer(L, 2, "roll", "shifts");
-  int dim = sr_check_dim(L, 3, "roll", "dims");
   sr_tensor **y = sr_push_tensor(L);
+  if (lua_isnil(L, 3)) { /* as one row of values */
+    sr_tensor **flat = sr_push_tensor(L), **moved = sr_push_tensor(L);
+    sr_raise(L, sr_reshape(x, 1, (int64_t[]){-1}, flat));
+    sr_raise(L, sr_roll(*flat, shift, 0, moved));
+    sr_raise(L, sr_view(*moved, sr_tensor_ndim(x), sr_tensor_sizes(x), y));
+    lua_pop(L, 2);
+    return sr_filled(L, 1);
+  }
+  int dim = sr_check_dim(L, 3, "roll", "dims");
   sr_raise(L, sr_roll(x, shift, dim, y));
   return sr_filled(L, 1);
 }
 
-/* ---- copies and conversions
- * ---------------------------------------------------------------------- */
+/* ---- copies and conversions ---------------------------------------------------------- */
 
 static int clone(lua_State *L) {
   sr_tensor *x = sr_check_tensor(L, 1, "clone", "input");
@@ -345,8 +351,10 @@ static int to(lua_State *L) {
       device = sr_tensor_device(other);
     } else if (names_dtype(sr_check_string(L, i, "to", "dtype or device"))) {
       dtype = sr_optional_dtype(L, i, dtype, "to");
-    } else {
-      device = sr_optional_device(L, i, "to");
+    } else if (sr_device_parse(lua_tostring(L, i), &device)) {
+      sr_error(L,
+               "to: '%s' is neither a dtype (float32, float64, int64, bool) nor a device here (%s)",
+               lua_tostring(L, i), sr_message());
     }
   }
   return push_converted(L, x, dtype, device);

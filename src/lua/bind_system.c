@@ -54,8 +54,7 @@ static int terminal_width(lua_State *L) {
   return 1;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory -------------------------------------------------------------------------- */
 
 static void set_count(lua_State *L, const char *name, int64_t count) {
   lua_pushinteger(L, count);
@@ -100,8 +99,7 @@ static int peak_rss(lua_State *L) {
   return 1;
 }
 
-/* ---- processor and devices ---------------------------------------------------------------------
- */
+/* ---- processor and devices ----------------------------------------------------------- */
 
 static int set_num_threads(lua_State *L) {
   static const char *const names[] = {"n", NULL};

@@ -233,8 +233,7 @@ static int tensor_newindex(lua_State *L) {
   return 0;
 }
 
-/* ---- values
- * --------------------------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------------------- */
 
 static int push_scalar(lua_State *L, const sr_tensor *t, sr_scalar value) {
   if (sr_tensor_dtype(t) == SR_bool)
@@ -388,8 +387,7 @@ static int tensor_rows(lua_State *L) {
   return 3;
 }
 
-/* ---- operators
- * ------------------------------------------------------------------------------------------ */
+/* ---- operators ----------------------------------------------------------------------- */
 
 /* Upvalues: the operation, its name. */
 static int operator_binary(lua_State *L) {
@@ -415,6 +413,20 @@ static int operator_order(lua_State *L) {
   return 1;
 }
 
+/* a == b of two tensors (Lua asks only for two userdata): a boolean, so single values. */
+static int operator_equal(lua_State *L) {
+  sr_tensor *a = sr_to_tensor(L, 1), *b = sr_to_tensor(L, 2);
+  bool equal = false;
+  if (a && b) {
+    if (sr_tensor_numel(a) != 1 || sr_tensor_numel(b) != 1)
+      sr_error(L, "==: Lua can compare single values only: use a:eq(b), and rawequal for identity");
+    sr_scalar x = sr_check_scalar(L, 1, "==", "a"), y = sr_check_scalar(L, 2, "==", "b");
+    equal = x.is_integer && y.is_integer ? x.integer == y.integer : x.number == y.number;
+  }
+  lua_pushboolean(L, equal);
+  return 1;
+}
+
 static void set_operator(lua_State *L, const char *event, const char *operation) {
   lua_pushinteger(L, sr_pointwise_find(operation));
   lua_pushstring(L, operation);
@@ -429,8 +441,7 @@ static void set_order(lua_State *L, const char *event, const char *symbol, bool 
   lua_setfield(L, -2, event);
 }
 
-/* ---- set-up
- * ---------------------------------------------------------------------------------------------- */
+/* ---- set-up -------------------------------------------------------------------------- */
 
 static const sr_binding functions[] = {
     {"item", tensor_item, true},
@@ -474,13 +485,11 @@ void sr_bind_tensor(lua_State *L) {
   push_attributes(L);
   lua_pushcclosure(L, tensor_index, 2);
   lua_setfield(L, -2, "__index");
-  static const luaL_Reg events[] = {{"__newindex", tensor_newindex},
-                                    {"__gc", tensor_gc},
-                                    {"__close", tensor_gc},
-                                    {"__tostring", tensor_tostring},
-                                    {"__concat", tensor_concat},
-                                    {"__len", tensor_len},
-                                    {NULL, NULL}};
+  static const luaL_Reg events[] = {
+      {"__newindex", tensor_newindex}, {"__gc", tensor_gc},
+      {"__close", tensor_gc},          {"__tostring", tensor_tostring},
+      {"__concat", tensor_concat},     {"__len", tensor_len},
+      {"__eq", operator_equal},        {NULL, NULL}};
   luaL_setfuncs(L, events, 0);
   set_operator(L, "__add", "add");
   set_operator(L, "__sub", "sub");

@@ -54,6 +54,9 @@ int sr_error(lua_State *L, const char *format, ...) __attribute__((format(printf
  *   x:sum(2, true)   x:sum(2, {keepdim = true})   x:sum{dim = 2, keepdim = true}  */
 void sr_arguments(lua_State *L, const char *function, const char *const *names);
 
+/* tensor(value, options): as a script calls it. */
+int sr_create_tensor(lua_State *L);
+
 /* Closest name for a message, or NULL if none is near. */
 const char *sr_closest(const char *word, const char *const *names);
 /* A key of the table at i that is no position of its list, as text (it stays on the stack
@@ -96,8 +99,7 @@ sr_generator *sr_optional_generator(lua_State *L, int i, const char *function);
 sr_tensor **sr_check_tensors(lua_State *L, int i, int *n, const char *function,
                              const char *argument);
 
-/* ---- the parts of saros.core -------------------------------------------------------------------
- */
+/* ---- the parts of saros.core --------------------------------------------------------- */
 
 /* Each adds its functions to the table `core` at the top of the stack; those that are
  * methods too go into the table `methods` just below it. Both stay. */

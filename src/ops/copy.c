@@ -28,8 +28,7 @@ sr_status sr_contiguous(sr_tensor *t, sr_tensor **out) {
   return SR_OK;
 }
 
-/* ---- to: dx = dy converted back ---------------------------------------------------------------
- */
+/* ---- to: dx = dy converted back ------------------------------------------------------ */
 
 /* Where a gradient has to go back to. */
 typedef struct {
@@ -61,8 +60,7 @@ sr_status sr_to(sr_tensor *t, sr_dtype dtype, sr_device device, sr_tensor **out)
   return SR_OK;
 }
 
-/* ---- fill_: dx = 0
- * -------------------------------------------------------------------------------- */
+/* ---- fill_: dx = 0 ------------------------------------------------------------------- */
 
 static sr_status give_zeros(sr_node *node, int input) {
   sr_tensor *buffer;
@@ -83,8 +81,7 @@ sr_status sr_fill_(sr_tensor *x, sr_scalar value) {
   return sr__record_in_place(&fill_op, x, 1, &x, 0, NULL, NULL, 0);
 }
 
-/* ---- writing one tensor into another
- * ----------------------------------------------------------------- */
+/* ---- writing one tensor into another ------------------------------------------------- */
 
 /* Into a part of itself that it may overlap: through a copy. */
 static sr_status write_tensor(sr_tensor *to, const sr_tensor *from) {
@@ -99,8 +96,7 @@ static sr_status write_tensor(sr_tensor *to, const sr_tensor *from) {
 /* Integer tensors take values, but no gradient passes through them. */
 static int recorded_inputs(const sr_tensor *x) { return sr__floating(x) ? 2 : 0; }
 
-/* ---- copy_: dx = 0, dsource = dy
- * ------------------------------------------------------------------------ */
+/* ---- copy_: dx = 0, dsource = dy ----------------------------------------------------- */
 
 static sr_status copy_into_backward(sr_node *node, sr_tensor *const *grad) {
   const home *h = sr__parameters(node);
@@ -123,8 +119,7 @@ sr_status sr_copy_(sr_tensor *x, sr_tensor *source) {
   return sr__record_in_place(&copy_op, x, n, inputs, 0, NULL, &h, sizeof h);
 }
 
-/* ---- assign: x[region] = value
- * ---------------------------------------------------------------------------- */
+/* ---- assign: x[region] = value ------------------------------------------------------- */
 
 /* The region in memory, counted from the first element of x, and how x lies there. */
 typedef struct {

@@ -211,8 +211,7 @@ static sr_status order(term *t, int n, const uint8_t *labels) {
   return SR_OK;
 }
 
-/* ---- the product of two terms ------------------------------------------------------------------
- */
+/* ---- the product of two terms -------------------------------------------------------- */
 
 /* Labels that belong together: those of `t` in `wanted`, appended to `list`. */
 static int64_t append(const term *t, label_set wanted, uint8_t *list, int *n) {

@@ -72,8 +72,7 @@ static sr_status both_dense(const sr_tensor *index, const sr_tensor *x, sr_tenso
   return status;
 }
 
-/* ---- index_select: dx[.., index[i], ..] += dy[.., i, ..]
- * ----------------------------------------- */
+/* ---- index_select: dx[.., index[i], ..] += dy[.., i, ..] ----------------------------- */
 
 static void plan_take(sr_take *take, const sr_tensor *whole, int dim, const sr_tensor *index) {
   *take = (sr_take){.dtype = (sr_dtype)whole->dtype,
@@ -140,8 +139,7 @@ sr_status sr_index_select(sr_tensor *x, int dim, sr_tensor *index, sr_tensor **o
   return status;
 }
 
-/* ---- gather: dx[index] += dy
- * ------------------------------------------------------------------------ */
+/* ---- gather: dx[index] += dy --------------------------------------------------------- */
 
 /* y = x[index], where x is at least of index's shape outside dim. */
 static sr_status gathered(const char *name, const sr_tensor *x, int dim, const sr_tensor *index,
@@ -207,8 +205,7 @@ sr_status sr__give_at(sr_node *node, int dim, const sr_tensor *index, const sr_t
   return status;
 }
 
-/* ---- scatter, scatter_add
- * ------------------------------------------------------------------------------ */
+/* ---- scatter, scatter_add ------------------------------------------------------------ */
 
 /* out = a copy of x with source (NULL: the number) written or added at index. */
 static sr_status scattered(const char *name, sr_gather_kind kind, const sr_tensor *x, int dim,

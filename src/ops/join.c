@@ -33,8 +33,7 @@ static sr_dtype common_dtype(int n, sr_tensor *const *x) {
   return dtype;
 }
 
-/* ---- cat: dx_i is its slice of dy --------------------------------------------------------------
- */
+/* ---- cat: dx_i is its slice of dy ---------------------------------------------------- */
 
 /* As in PyTorch, one-dimensional tensors without elements fit everywhere. */
 static bool skipped(const sr_tensor *t) { return t->ndim == 1 && t->numel == 0; }
@@ -126,8 +125,7 @@ sr_status sr_cat(int n, sr_tensor *const *x, int dim, sr_tensor **out) {
   return status;
 }
 
-/* ---- stack: dx_i = dy[.., i, ..]
- * --------------------------------------------------------------------- */
+/* ---- stack: dx_i = dy[.., i, ..] ----------------------------------------------------- */
 
 typedef struct {
   int n, dim;
@@ -182,8 +180,7 @@ sr_status sr_stack(int n, sr_tensor *const *x, int dim, sr_tensor **out) {
   return sr__finish(&stack_op, y, n, x, 0, NULL, &p, sizeof p, out);
 }
 
-/* ---- flip: dx = flip(dy)
- * ---------------------------------------------------------------------------- */
+/* ---- flip: dx = flip(dy) ------------------------------------------------------------- */
 
 /* A copy through a view with negative strides, which only the copy kernel meets. */
 static sr_status flipped(const sr_tensor *x, unsigned mask, sr_tensor **out) {
@@ -216,8 +213,7 @@ sr_status sr_flip(sr_tensor *x, const sr_dims *dims, sr_tensor **out) {
   return sr__finish(&flip_op, y, 1, &x, 0, NULL, &r.mask, sizeof r.mask, out);
 }
 
-/* ---- roll: y[i] = x[(i - shift) mod n], dx = roll(dy, -shift)
- * ------------------------------------------ */
+/* ---- roll: y[i] = x[(i - shift) mod n], dx = roll(dy, -shift) ------------------------ */
 
 typedef struct {
   int dim;
@@ -262,8 +258,7 @@ sr_status sr_roll(sr_tensor *x, int64_t shift, int dim, sr_tensor **out) {
   return sr__finish(&roll_op, y, 1, &x, 0, NULL, &r, sizeof r, out);
 }
 
-/* ---- repeat: dx is the sum of dy's repeats
- * ---------------------------------------------------------------- */
+/* ---- repeat: dx is the sum of dy's repeats ------------------------------------------- */
 
 /* t as (outer, times, n) around dimension d, summed over times. t is dense. */
 static sr_status sum_repeats(const sr_tensor *t, int d, int64_t times, sr_tensor **out) {

@@ -114,8 +114,7 @@ done:
   return status;
 }
 
-/* ---- one_hot ------------------------------------------------------------------------------------
- */
+/* ---- one_hot ------------------------------------------------------------------------- */
 
 static sr_status count_classes(const sr_tensor *ids, int64_t *classes) {
   int64_t smallest = SR_INDEX_BASE, largest = *classes;
@@ -173,8 +172,7 @@ sr_status sr_one_hot(sr_tensor *ids, int64_t classes, sr_tensor **out) {
   return status;
 }
 
-/* ---- where a mask is true
- * --------------------------------------------------------------------------- */
+/* ---- where a mask is true ------------------------------------------------------------ */
 
 /* Offsets from 0, in row-major order, of what is not 0 in x. */
 static sr_status true_offsets(const sr_tensor *x, sr_tensor **out) {
@@ -204,8 +202,7 @@ static sr_tensor *work_integer(sr_work *w, sr_pointwise_op line, sr_tensor *x, i
   return sr__work_keep(w, sr_pointwise(line, operands, NULL, &y), &y);
 }
 
-/* ---- masked_select: dx where the mask is true = dy
- * ------------------------------------------------------ */
+/* ---- masked_select: dx where the mask is true = dy ----------------------------------- */
 
 /* dx in the common shape of x and mask; giving it sums over what was broadcast. */
 typedef struct {
@@ -286,8 +283,7 @@ sr_status sr_masked_select(sr_tensor *x, sr_tensor *mask, sr_tensor **out) {
   return sr__work_end(&w);
 }
 
-/* ---- nonzero
- * -------------------------------------------------------------------------------------------- */
+/* ---- nonzero ------------------------------------------------------------------------- */
 
 /* Column d of coordinates: (offset / stride of d) mod size of d, from SR_INDEX_BASE. */
 static void write_column(sr_work *w, sr_tensor *offsets, const sr_tensor *x, int d,

@@ -156,8 +156,7 @@ static sr_status compute(nll_work *w, sr_tensor *x, sr_tensor *target, sr_tensor
   return reduce(w);
 }
 
-/* ---- gradient ---------------------------------------------------------------------------------
- */
+/* ---- gradient ------------------------------------------------------------------------ */
 
 static sr_status run_gradient(const nll_parameters *p, const sr_tensor *target,
                               const sr_tensor *weight, const sr_tensor *g, sr_tensor *dx) {
@@ -308,7 +307,7 @@ static sr_status of_probabilities(sr_tensor *logp, sr_tensor *target, sr_tensor 
 }
 
 static sr_status check_cross_entropy(const sr_tensor *x, const sr_tensor *target,
-                                     const sr_tensor *weight, int64_t ignore_index, double e) {
+                                     const sr_tensor *weight, double e) {
   static const char name[] = "cross_entropy";
   SR_TRY(check_scores(name, x, target, weight));
   if (!(e >= 0 && e <= 1))
@@ -322,15 +321,13 @@ static sr_status check_cross_entropy(const sr_tensor *x, const sr_tensor *target
   if (target->dtype != x->dtype)
     return sr__fail(SR_DTYPE, "%s: target is %s, the logits are %s", name, SR_DTYPE_OF(target),
                     SR_DTYPE_OF(x));
-  if (ignore_index != SR_NO_IGNORE)
-    return sr__fail(SR_ARGUMENT, "%s: ignore_index needs targets that are class positions", name);
   return SR_OK;
 }
 
 sr_status sr_cross_entropy(sr_tensor *logits, sr_tensor *target, sr_tensor *weight,
                            sr_reduction reduction, int64_t ignore_index, double label_smoothing,
                            sr_tensor **out) {
-  SR_TRY(check_cross_entropy(logits, target, weight, ignore_index, label_smoothing));
+  SR_TRY(check_cross_entropy(logits, target, weight, label_smoothing));
   sr_tensor *logp;
   SR_TRY(sr_log_softmax(logits, class_dim(logits), &logp));
   sr_status status;

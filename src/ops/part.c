@@ -25,8 +25,7 @@ static sr_status existing_dimension(const char *name, const sr_tensor *x, int di
   return sr__dimension(name, dim, x->ndim, d);
 }
 
-/* ---- narrow, slice -----------------------------------------------------------------------------
- */
+/* ---- narrow, slice ------------------------------------------------------------------- */
 
 typedef struct {
   int dim;
@@ -85,8 +84,7 @@ sr_status sr_slice(sr_tensor *x, int dim, int64_t start, int64_t length, int64_t
   return read_range(&slice_op, x, (range){dim, start, length, step}, out);
 }
 
-/* ---- select
- * ---------------------------------------------------------------------------------------- */
+/* ---- select -------------------------------------------------------------------------- */
 
 typedef struct {
   int dim;
@@ -115,8 +113,7 @@ sr_status sr_select(sr_tensor *x, int dim, int64_t position, sr_tensor **out) {
   return sr__finish(&select_op, y, 1, &x, 0, NULL, &p, sizeof p, out);
 }
 
-/* ---- diagonal: y[.., i] = x[.., i, .., i, ..]
- * -------------------------------------------------------- */
+/* ---- diagonal: y[.., i] = x[.., i, .., i, ..] ---------------------------------------- */
 
 typedef struct {
   int dim0, dim1;

@@ -204,8 +204,7 @@ static sr_status record(const operands *o, const sr_operand *x, const double *pa
                     out);
 }
 
-/* ---- public -------------------------------------------------------------------------------------
- */
+/* ---- public -------------------------------------------------------------------------- */
 
 sr_status sr_pointwise(sr_pointwise_op op, const sr_operand *x, const double *parameters,
                        sr_tensor **out) {
@@ -227,8 +226,7 @@ done:
   return status;
 }
 
-/* ---- in place
- * -------------------------------------------------------------------------------------- */
+/* ---- in place ------------------------------------------------------------------------ */
 
 static sr_status check_target(const char *name, const sr_tensor *x, const operands *o) {
   SR_TRY(sr__need_distinct(name, x));
@@ -290,8 +288,7 @@ sr_status sr_pointwise_(sr_pointwise_op op, const sr_operand *x, const double *p
   return status;
 }
 
-/* ---- by name
- * ------------------------------------------------------------------------------------------ */
+/* ---- by name ------------------------------------------------------------------------- */
 
 static sr_status find(const char *name, int arity, sr_pointwise_op *op) {
   *op = sr_pointwise_find(name);

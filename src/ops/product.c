@@ -111,8 +111,7 @@ static sr_status product(const sr_op *op, sr_tensor *a, sr_tensor *b, product_fo
 static const sr_matrix_form matrix = {true, true}, row_vector = {false, true},
                             column_vector = {true, false};
 
-/* ---- matmul ------------------------------------------------------------------------------------
- */
+/* ---- matmul -------------------------------------------------------------------------- */
 
 static const sr_op matmul_op = {"matmul", product_backward};
 
@@ -162,8 +161,7 @@ sr_status sr_outer(sr_tensor *a, sr_tensor *b, sr_tensor **out) {
   return product(&outer_op, a, b, (product_form){column_vector, row_vector}, out);
 }
 
-/* ---- linear: y = x W^T + b --------------------------------------------------------------------
- */
+/* ---- linear: y = x W^T + b ----------------------------------------------------------- */
 
 static sr_matrix_form rows_of(const sr_tensor *x) { return x->ndim == 1 ? row_vector : matrix; }
 

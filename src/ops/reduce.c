@@ -150,8 +150,7 @@ sr_status sr_prod(sr_tensor *x, const sr_dims *dims, sr_tensor **out) {
   return sr__finish(&prod_op, y, 1, &x, 1, &x, &r, sizeof r, out);
 }
 
-/* ---- amax, amin: dy shared equally by the elements that equal y --------------------------------
- */
+/* ---- amax, amin: dy shared equally by the elements that equal y ---------------------- */
 
 static sr_status extreme_backward(sr_node *node, sr_tensor *const *grad) {
   const sr_reducing *r = sr__parameters(node);
@@ -189,8 +188,7 @@ sr_status sr_amin(sr_tensor *x, const sr_dims *dims, sr_tensor **out) {
   return extreme(&amin_op, SR_REDUCE_MIN, x, dims, out);
 }
 
-/* ---- any, all: of no elements false and true ----------------------------------------------------
- */
+/* ---- any, all: of no elements false and true ----------------------------------------- */
 
 sr_status sr_any(sr_tensor *x, const sr_dims *dims, sr_tensor **out) {
   sr_reducing r;

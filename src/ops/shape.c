@@ -134,8 +134,7 @@ sr_status sr_flatten(sr_tensor *x, int first_dim, int last_dim, sr_tensor **out)
   return resize(&flatten_op, x, ndim, sizes, true, out);
 }
 
-/* ---- squeeze, unsqueeze -------------------------------------------------------------------------
- */
+/* ---- squeeze, unsqueeze -------------------------------------------------------------- */
 
 sr_status sr_squeeze(sr_tensor *x, const sr_dims *dims, sr_tensor **out) {
   sr_reducing r;
@@ -156,8 +155,7 @@ sr_status sr_unsqueeze(sr_tensor *x, int dim, sr_tensor **out) {
   return resize(&unsqueeze_op, x, x->ndim + 1, sizes, true, out);
 }
 
-/* ---- permute: y's dimension d is x's dimension order[d]
- * -------------------------------------------- */
+/* ---- permute: y's dimension d is x's dimension order[d] ------------------------------ */
 
 typedef struct {
   int order[SR_MAX_DIMS];
@@ -225,8 +223,7 @@ sr_status sr_permute(sr_tensor *x, int n, const int *dims, sr_tensor **out) {
   return permute(&permute_op, x, &p, out);
 }
 
-/* ---- expand: dx = dy summed over the repeats
- * ---------------------------------------------------------- */
+/* ---- expand: dx = dy summed over the repeats ----------------------------------------- */
 
 static sr_status expand_backward(sr_node *node, sr_tensor *const *grad) {
   return sr__give_shared(node, 0, grad[0]);

@@ -39,8 +39,7 @@ static sr_status finish_pick(const sr_op *op, sr_tensor *x, int dim, sr_tensor *
   return status;
 }
 
-/* ---- max, min along a dimension -----------------------------------------------------------------
- */
+/* ---- max, min along a dimension ------------------------------------------------------ */
 
 static const sr_op max_op = {"max", pick_backward};
 static const sr_op min_op = {"min", pick_backward};
@@ -73,8 +72,7 @@ sr_status sr_min_dim(sr_tensor *x, int dim, bool keepdim, sr_tensor **values, sr
   return extreme_along(&min_op, x, dim, keepdim, values, indices);
 }
 
-/* ---- argmax, argmin: no gradient
- * ------------------------------------------------------------------ */
+/* ---- argmax, argmin: no gradient ----------------------------------------------------- */
 
 static sr_status position_of(const char *name, sr_reduce kind, const sr_tensor *x,
                              const sr_dims *dims, sr_tensor **out) {
@@ -94,8 +92,7 @@ sr_status sr_argmin(sr_tensor *x, const sr_dims *dims, sr_tensor **out) {
   return position_of("argmin", SR_REDUCE_ARGMIN, x, dims, out);
 }
 
-/* ---- cumsum: dx[i] = dy[i] + dy[i+1] + ...
- * -------------------------------------------------------- */
+/* ---- cumsum: dx[i] = dy[i] + dy[i+1] + ... ------------------------------------------- */
 
 static sr_status running_sum(const sr_tensor *x, int dim, bool backwards, sr_tensor **out) {
   sr_tensor *dense, *y = NULL;
@@ -128,8 +125,7 @@ sr_status sr_cumsum(sr_tensor *x, int dim, sr_tensor **out) {
   return sr__finish(&cumsum_op, y, 1, &x, 0, NULL, &dim, sizeof dim, out);
 }
 
-/* ---- sort, topk
- * ------------------------------------------------------------------------------------- */
+/* ---- sort, topk ---------------------------------------------------------------------- */
 
 static const sr_op sort_op = {"sort", pick_backward};
 static const sr_op topk_op = {"topk", pick_backward};

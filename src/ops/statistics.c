@@ -101,8 +101,7 @@ sr_status sr_norm(sr_tensor *x, double p, const sr_dims *dims, sr_tensor **out) 
   return sr__finish(&norm_op, y, 1, &x, 2, (sr_tensor *[]){x, y}, &r, sizeof r, out);
 }
 
-/* ---- var: y = sum (x - mean)^2 / max(0, n - correction) ----------------------------------------
- */
+/* ---- var: y = sum (x - mean)^2 / max(0, n - correction) ------------------------------ */
 
 static double freedom(const sr_reducing *r) { return fmax(0, (double)r->count - r->number); }
 
@@ -165,8 +164,7 @@ sr_status sr_std(sr_tensor *x, double correction, const sr_dims *dims, sr_tensor
   return spread_of(&std_op, x, correction, dims, out);
 }
 
-/* ---- logsumexp: y = m + log sum exp(x - m), m the maximum
- * ---------------------------------------- */
+/* ---- logsumexp: y = m + log sum exp(x - m), m the maximum ---------------------------- */
 
 /* dx = dy exp(x - y); y = -inf (all x are) counts as 0, so that dx is 0 and not NaN */
 static sr_status logsumexp_backward(sr_node *node, sr_tensor *const *grad) {

@@ -91,8 +91,7 @@ sr_status sr_where(sr_tensor *condition, sr_operand a, sr_operand b, sr_tensor *
                     out);
 }
 
-/* ---- masked_fill, masked_fill_
- * -------------------------------------------------------------------- */
+/* ---- masked_fill, masked_fill_ ------------------------------------------------------- */
 
 static sr_status masked_fill_backward(sr_node *node, sr_tensor *const *grad) {
   sr_tensor *mask;

@@ -219,8 +219,7 @@ static sr_status give_weight_hh(gradient_work *w) {
   return w->shape->constant ? add_shifted(w, buffer, beta) : add_ragged(w, buffer, beta);
 }
 
-/* ---- biases and x ------------------------------------------------------------------------------
- */
+/* ---- biases and x -------------------------------------------------------------------- */
 
 static sr_status give_biases(gradient_work *w) {
   bool ih = sr__wants(w->node, IN_BIAS_IH), hh = sr__wants(w->node, IN_BIAS_HH);

@@ -136,8 +136,7 @@ static void close_shape(shape_room *room) {
   if (room->allocated) sr__free(room->shape, room->bytes);
 }
 
-/* ---- forward ------------------------------------------------------------------------------------
- */
+/* ---- forward ------------------------------------------------------------------------- */
 
 /* Inputs as the kernels take them, and results: references of our own. */
 typedef struct {

@@ -290,8 +290,7 @@ void *sr_tensor_data(const sr_tensor *t) {
 }
 void sr_tensor_touch(sr_tensor *t) { sr__changed(t); }
 
-/* ---- raw copies
- * ---------------------------------------------------------------------------------- */
+/* ---- raw copies ---------------------------------------------------------------------- */
 
 sr_status sr__fill(sr_tensor *t, sr_scalar value) {
   sr_loop loop;
@@ -380,8 +379,7 @@ sr_status sr__copied(const sr_tensor *t, sr_tensor **out) {
   return copy_as(t, (sr_dtype)t->dtype, out);
 }
 
-/* ---- reading
- * ----------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------- */
 
 sr_status sr_tensor_read(const sr_tensor *t, void *values) {
   sr_tensor *dense;

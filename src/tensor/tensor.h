@@ -118,8 +118,7 @@ sr_status sr__element_count(int ndim, const int64_t *sizes, int64_t *out);
 bool sr__is_dense(int ndim, const int64_t *sizes, const int64_t *strides);
 void sr__dense_strides(int ndim, const int64_t *sizes, int64_t *strides);
 
-/* ---- loops -------------------------------------------------------------------------------------
- */
+/* ---- loops --------------------------------------------------------------------------- */
 
 /* Fill `loop` for an output shape and operands that broadcast to it: operand[0] is the
  * output; a NULL operand is a number to be set by the caller. Drops and joins dimensions.

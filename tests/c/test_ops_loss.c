@@ -190,8 +190,7 @@ static void element_loss_gradients(void **state) {
   GRADCHECK_ALL(cases);
 }
 
-/* ---- nll_loss and cross_entropy -----------------------------------------------------------------
- */
+/* ---- nll_loss and cross_entropy ------------------------------------------------------ */
 
 static void nll_values(void **state) {
   (void)state;
@@ -285,8 +284,7 @@ static void class_loss_errors(void **state) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
 }
 
-/* ---- element losses ----------------------------------------------------------------------------
- */
+/* ---- element losses ------------------------------------------------------------------ */
 
 static void element_losses(void **state) {
   (void)state;

@@ -94,8 +94,7 @@ static void product_gradients(void **state) {
   GRADCHECK_ALL(cases);
 }
 
-/* ---- einsum -------------------------------------------------------------------------------------
- */
+/* ---- einsum -------------------------------------------------------------------------- */
 
 FUNCTION(einsum_product, sr_einsum("ij,jk->ik", 2, x, y))
 FUNCTION(einsum_batch, sr_einsum("bij,bjk->bik", 2, x, y))

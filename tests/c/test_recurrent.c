@@ -170,8 +170,7 @@ static void gradients(void **state) {
   }
 }
 
-/* ---- packed equals alone ------------------------------------------------------------------------
- */
+/* ---- packed equals alone ------------------------------------------------------------- */
 
 /* Each sequence of a ragged batch gives the values it gives on its own. */
 static void packed_equals_alone(void **state) {

@@ -434,8 +434,7 @@ static void grad_h0_is_optional(void **state) {
   each_layer(SR_float32, 40, 16, check_without_grad_h0);
 }
 
-/* ---- bits
- * ---------------------------------------------------------------------------------------- */
+/* ---- bits ---------------------------------------------------------------------------- */
 
 static void gather_rows(const layer *l, int64_t b, array from, array to, int64_t width) {
   size_t size = (size_t)width * sr_dtype_bytes(l->dtype);
@@ -510,8 +509,7 @@ static void threads_do_not_change_results(void **state) {
   sr_set_num_threads(1);
 }
 
-/* ---- memory
- * ------------------------------------------------------------------------------------------ */
+/* ---- memory -------------------------------------------------------------------------- */
 
 /* Every request fails once; nothing leaks and the memo stays good. */
 static void check_failing_allocations(layer *l) {

@@ -106,8 +106,7 @@ static void files_of_pytorch(void **state) {
   assert_true(count > 60);
 }
 
-/* ---- broken files ------------------------------------------------------------------------------
- */
+/* ---- broken files -------------------------------------------------------------------- */
 
 /* A file with this header and `data_bytes` zeros behind it. */
 static const char *made_file(const char *header, size_t header_bytes, size_t data_bytes) {

@@ -437,8 +437,7 @@ static void categories(void **state) {
     assert_string_equal(sr_utf8_category(cases[i].code_point), cases[i].category);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory -------------------------------------------------------------------------- */
 
 /* Every allocation is made to fail, one after another: nothing is written,
  * nothing leaks, and the next call succeeds. */

@@ -166,8 +166,7 @@ function files.path(name)
     seen[short] = true
   end
   fail("%s: no data set '%s'. Looked for:\n\t%s\n"
-    .. "Set SAROS_DATA to the folder that holds it, or fetch the full sets with: "
-    .. "saros scripts/fetch_data.lua", where, name, table.concat(searched, "\n\t"))
+    .. "Set SAROS_DATA to the folder that holds it.", where, name, table.concat(searched, "\n\t"))
 end
 
 return files
