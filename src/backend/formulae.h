@@ -169,66 +169,76 @@ static inline float sr__f32_from_bits(uint32_t bits) {
   return x;
 }
 
-/* {89, -104, -30, 20}: bounds of the arguments below. The compiler must not know their values:
- * it would make a second path for the arguments beyond them, and join the two by
+/* Bounds of the arguments below: {89, -104, -88, -30, 20}. The compiler must not know their
+ * values: it would make a second path for the arguments beyond them, and join the two by
  * blends, instead of one min or max instruction (formulae.c). */
-enum { SR_EXP_HIGHEST, SR_EXP_LOWEST, SR_EXPM1_LOWEST, SR_TANH_HIGHEST };
-extern const float sr__f32_bounds[4];
+enum { SR_EXP_HIGHEST, SR_EXP_LOWEST, SR_EXP_NORMAL, SR_EXPM1_LOWEST, SR_TANH_HIGHEST, SR_BOUNDS };
+extern const float sr__f32_bounds[SR_BOUNDS];
 
-/* x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 2^23 rounds x / ln 2 to an integer
- * that stands in the low bits of the sum. ln 2 in two parts, the first of 9 bits,
- * so that n times it is exact. */
+static inline float sr__f32_at_most(float x, int bound) {
+  return x > sr__f32_bounds[bound] ? sr__f32_bounds[bound] : x;
+}
+
+static inline float sr__f32_at_least(float x, int bound) {
+  return x < sr__f32_bounds[bound] ? sr__f32_bounds[bound] : x;
+}
+
+/* x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 2^23 rounds x / ln 2 to the integer n, which
+ * then stands in the low bits of the sum; 127 more make it the exponent of 2^n. ln 2 is
+ * in two parts, the first of 9 bits, so that n times it is exact. */
 typedef struct {
-  uint32_t n; /* two's complement */
-  float whole, r;
+  uint32_t bits; /* ends in the bits of n + 127 */
+  float r;
 } sr__f32_reduced;
 
 static inline sr__f32_reduced sr__f32_reduce(float x) {
-  const float round = 12582912.0f;
-  float shifted = x * 1.44269504f + round;
-  sr__f32_reduced to;
-  to.n = sr__f32_bits(shifted) - 0x4B400000u;
-  to.whole = shifted - round;
-  to.r = x - to.whole * 0.693359375f;
-  to.r = to.r - to.whole * -2.12194440e-4f;
+  const float round = 12582912.0f + 127.0f;
+  float shifted = x * 1.44269504f + round, n = shifted - round;
+  sr__f32_reduced to = {sr__f32_bits(shifted), x - n * 0.693359375f};
+  to.r = to.r - n * -2.12194440e-4f;
   return to;
+}
+
+/* 2^n for n from -126 to 127, and 0 for n = -127 */
+static inline float sr__f32_power(sr__f32_reduced to) { return sr__f32_from_bits(to.bits << 23); }
+
+/* e^r, |r| <= ln 2 / 2, relative error of the polynomial 4e-9 */
+static inline float sr__f32_exp_reduced(float r) {
+  float p = 1.38145406e-3f;
+  p = p * r + 8.36874545e-3f;
+  p = p * r + 4.16683890e-2f;
+  p = p * r + 1.66665211e-1f;
+  p = p * r + 4.99999940e-1f;
+  return (p * (r * r) + r) + 1.0f;
 }
 
 /* e^r - 1, |r| <= ln 2 / 2, relative error of the polynomial 3e-10 */
 static inline float sr__f32_expm1_reduced(float r) {
-  float square = r * r;
-  float high = 1.99622707e-4f * r + 1.39432540e-3f;
-  float middle = 8.33322015e-3f * r + 4.16663252e-2f;
-  float low = 1.66666672e-1f * r + 0.5f;
-  return ((high * square + middle) * square + low) * square + r;
+  float p = 1.99622707e-4f;
+  p = p * r + 1.39432540e-3f;
+  p = p * r + 8.33322015e-3f;
+  p = p * r + 4.16663252e-2f;
+  p = p * r + 1.66666672e-1f;
+  p = p * r + 0.5f;
+  return p * (r * r) + r;
 }
 
-/* e^x. 2^n in two factors: n reaches -150, where results are subnormal, and 128. The
- * shift of n must copy its sign, hence the bias before it. */
-static inline float sr__f32_exp_bounded(float x) {
-  sr__f32_reduced to = sr__f32_reduce(x);
-  float square = to.r * to.r; /* relative error of the polynomial 4e-9 */
-  float high = 8.36874545e-3f * to.r + 4.16683890e-2f;
-  float low = 1.66665211e-1f * to.r + 4.99999940e-1f;
-  float p = (1.38145406e-3f * square + high) * square + low;
-  p = (p * square + to.r) + 1.0f;
-  uint32_t half = (to.n + 256u) >> 1; /* floor(n / 2) + 128 */
-  uint32_t rest = to.n + 256u - half; /* n - floor(n / 2) + 128 */
-  return p * sr__f32_from_bits((half - 1u) << 23) * sr__f32_from_bits((rest - 1u) << 23);
-}
-
+/* e^x = e^r 2^n. 2^n in two factors: n reaches -150, where results are subnormal, and 128.
+ * floor(n / 2) needs n's sign, hence a bias that the shift halves. */
 static inline float sr__f32_exp(float x) {
-  x = x > sr__f32_bounds[SR_EXP_HIGHEST] ? sr__f32_bounds[SR_EXP_HIGHEST] : x;
-  x = x < sr__f32_bounds[SR_EXP_LOWEST] ? sr__f32_bounds[SR_EXP_LOWEST] : x;
-  return sr__f32_exp_bounded(x);
+  x = sr__f32_at_least(sr__f32_at_most(x, SR_EXP_HIGHEST), SR_EXP_LOWEST);
+  sr__f32_reduced to = sr__f32_reduce(x);
+  uint32_t n = to.bits - 0x4B400000u - 127u + 256u; /* n + 256 */
+  uint32_t half = n >> 1, rest = n - half;          /* each with 128 too much */
+  float p = sr__f32_exp_reduced(to.r);
+  return p * sr__f32_from_bits((half - 1u) << 23) * sr__f32_from_bits((rest - 1u) << 23);
 }
 
 /* e^x - 1 = 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)), n - 1 <= 127 */
 static inline float sr__f32_expm1(float x) {
-  float held = x > sr__f32_bounds[SR_EXP_HIGHEST] ? sr__f32_bounds[SR_EXP_HIGHEST] : x;
-  held = held < sr__f32_bounds[SR_EXPM1_LOWEST] ? sr__f32_bounds[SR_EXPM1_LOWEST] : held;
+  float held = sr__f32_at_least(sr__f32_at_most(x, SR_EXP_HIGHEST), SR_EXPM1_LOWEST);
   sr__f32_reduced to = sr__f32_reduce(held);
-  float half = sr__f32_from_bits((to.n + 126u) << 23);
+  float half = sr__f32_from_bits((to.bits - 1u) << 23);
   float y = half * sr__f32_expm1_reduced(to.r) + (half - 0.5f);
   return x == 0 ? x : y + y; /* keeps -0 */
 }
@@ -236,19 +246,17 @@ static inline float sr__f32_expm1(float x) {
 /* tanh |x| = E / (E + 2) with E = e^(2 |x|) - 1, which is accurate near 0 too;
  * it rounds to 1 from 2 |x| = 18.1 on. */
 static inline float sr__f32_tanh(float x) {
-  float z = fabsf(x) * 2.0f;
-  z = z > sr__f32_bounds[SR_TANH_HIGHEST] ? sr__f32_bounds[SR_TANH_HIGHEST] : z;
-  sr__f32_reduced to = sr__f32_reduce(z);
-  float power = sr__f32_from_bits((to.n + 127u) << 23);
+  sr__f32_reduced to = sr__f32_reduce(sr__f32_at_most(fabsf(x) * 2.0f, SR_TANH_HIGHEST));
+  float power = sr__f32_power(to);
   float e = power * sr__f32_expm1_reduced(to.r) + (power - 1.0f);
   float y = e / (e + 2.0f);
   return sr__f32_from_bits(sr__f32_bits(y) | (sr__f32_bits(x) & 0x80000000u));
 }
 
+/* With e = e^-|x|: 1 / (1 + e), or e / (1 + e) where x < 0. From x = -87.7 down it is 0. */
 static inline float sr__f32_sigmoid(float x) {
-  float z = -fabsf(x);
-  z = z < sr__f32_bounds[SR_EXP_LOWEST] ? sr__f32_bounds[SR_EXP_LOWEST] : z;
-  float e = sr__f32_exp_bounded(z);
+  sr__f32_reduced to = sr__f32_reduce(sr__f32_at_least(-fabsf(x), SR_EXP_NORMAL));
+  float e = sr__f32_exp_reduced(to.r) * sr__f32_power(to);
   return (x < 0 ? e : 1.0f) / (1.0f + e);
 }
 

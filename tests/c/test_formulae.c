@@ -49,15 +49,22 @@ typedef struct {
   sr_map map;
   double (*right)(double);
   double bound;
+  double flushed; /* results below it may come out as 0 */
 } function;
 
 static const function functions[] = {
-    {"exp", SR_MAP_exp, exp, 1.02},
-    {"expm1", SR_MAP_expm1, expm1, 1.6},
-    {"log", SR_MAP_log, log, 0.85},
-    {"tanh", SR_MAP_tanh, tanh, 2.5},
-    {"sigmoid", SR_MAP_sigmoid, sigmoid, 2.5},
+    {"exp", SR_MAP_exp, exp, 1.02, 0},
+    {"expm1", SR_MAP_expm1, expm1, 1.6, 0},
+    {"log", SR_MAP_log, log, 0.85, 0},
+    {"tanh", SR_MAP_tanh, tanh, 2.5, 0},
+    {"sigmoid", SR_MAP_sigmoid, sigmoid, 2.5, (double)FLT_MIN},
 };
+
+static double error_at(const function *f, float x, float got) {
+  double right = f->right((double)x);
+  if (got == 0 && right >= 0 && right < f->flushed) return 0;
+  return error_of(got, right);
+}
 
 static void check(const function *f, uint32_t step) {
   static float x[BATCH], y[BATCH];
@@ -69,7 +76,7 @@ static void check(const function *f, uint32_t step) {
         .ndim = 1, .operands = 2, .size = {BATCH}, .stride = {{1}, {1}}, .data = {y, x}};
     assert_int_equal(sr__cpu_map(f->map, SR_float32, &loop, NULL), SR_OK);
     for (int i = 0; i < BATCH; i++) {
-      double error = error_of(y[i], f->right((double)x[i]));
+      double error = error_at(f, x[i], y[i]);
       if (!(error <= worst)) worst = error, at = x[i];
     }
   }
@@ -100,7 +107,7 @@ static void test_special(void **state) {
                     .data = {y, (void *)(uintptr_t)special}};
     assert_int_equal(sr__cpu_map(functions[i].map, SR_float32, &loop, NULL), SR_OK);
     for (int k = 0; k < N; k++) {
-      double error = error_of(y[k], functions[i].right((double)special[k]));
+      double error = error_at(&functions[i], special[k], y[k]);
       if (!(error <= functions[i].bound))
         fail_msg("%s(%a) is %a", functions[i].name, (double)special[k], (double)y[k]);
     }

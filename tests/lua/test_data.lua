@@ -323,7 +323,6 @@ function TestFiles:test_path()
   local output = run("SAROS_DATA=" .. folder, program .. 'd.path("nothing")')
   lu.assertStrContains(output, "data.path: no data set 'nothing'. Looked for:")
   lu.assertStrContains(output, folder .. "/nothing")
-  lu.assertStrContains(output, "saros scripts/fetch_data.lua")
   assert_error("the name of a data set expected", data.path)
 end
 
