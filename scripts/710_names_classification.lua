@@ -71,19 +71,21 @@ local alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,;'_"
 local letter_index = {}
 for _, letter, position in text.codes(alphabet) do letter_index[letter] = position end
 
--- A name as the places of its letters in the alphabet: "Abe" gives {27, 2, 5}.
+-- A name as the places of its letters in the alphabet, (letters, 1): "Abe" gives 27, 2, 5.
 local function name_to_ids(name)
   local ids = {}
   for _, letter in text.codes(name) do
-    table.insert(ids, letter_index[letter] or letter_index._)
+    table.insert(ids, {letter_index[letter] or letter_index._})
   end
   return saros.tensor(ids)
 end
 
--- What the network reads: (letters, 1, 58), for each letter a 1 at its place. The 1 in the
--- middle is the size of the batch: names go through the network one by one.
+-- What the network reads: (letters, 1, 58), for each letter a 1 at its place: its row of the
+-- identity matrix. The 1 in the middle is the size of the batch: names go through the
+-- network one by one.
+local identity = saros.eye(#alphabet)
 local function ids_to_line(ids)
-  return saros.one_hot(ids, #alphabet):float():unsqueeze(2)
+  return saros.embedding(identity, ids)
 end
 
 -- ---- Data ----------------------------------------------------------------------------------

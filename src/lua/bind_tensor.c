@@ -29,7 +29,7 @@ sr_tensor **sr_push_tensor(lua_State *L) {
  * a step that leaves most of them alive (a larger loop, a data set being read) doubles the
  * distance to the next. What got old before it was dropped is taken by a full collection when
  * the memory in use has doubled. */
-enum { LEAST_YOUNG = 1 << 19, MOST_YOUNG = 64 << 20, SLACK = 32 << 20, HEADER_BYTES = 256 };
+enum { LEAST_YOUNG = 1 << 19, MOST_YOUNG = 64 << 20, SLACK = 16 << 20, HEADER_BYTES = 256 };
 static int64_t young_bytes, young_limit = LEAST_YOUNG;
 static int64_t live_after_step, live_after_full;
 
