@@ -406,10 +406,10 @@ static void test_cumsum(void **state) {
     }
 }
 
-#define X(isa)                                                                          \
-  FOR_ISA(test_kinds, isa)                                                              \
-  FOR_ISA(test_nan, isa) FOR_ISA(test_first_of_equals, isa) FOR_ISA(test_accuracy, isa) \
-      FOR_ISA(test_threads, isa)
+#define X(isa)             \
+  FOR_ISA(test_kinds, isa) \
+  FOR_ISA(test_nan, isa)   \
+  FOR_ISA(test_first_of_equals, isa) FOR_ISA(test_accuracy, isa) FOR_ISA(test_threads, isa)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
