@@ -126,13 +126,14 @@ local function wait_for_prompt(path, from)
   error("no prompt came after: " .. visible(read(path)))
 end
 
--- What a session shows. A step is some input, then a prompt is waited for; {input}
+-- What a session shows, in a process that takes the place of its shell (a shell would
+-- note Ctrl-C, too, and end with a status of its own). A step is some input, then a prompt is waited for; {input}
 -- is given half a second to have its effect.
 local function session(steps, state)
   local folder = run.folder()
   local path = run.write(folder .. "/shown", "")
   local command = "TERM=xterm NO_COLOR=1 XDG_STATE_HOME=%s script -qec %s /dev/null >%s"
-  command = command:format(state or folder, run.quote(run.program), path)
+  command = command:format(state or folder, run.quote("exec " .. run.program), path)
   local input = assert(io.popen(command, "w"))
   wait_for_prompt(path, 0)
   for _, step in ipairs(steps) do
@@ -146,7 +147,8 @@ local function session(steps, state)
     end
   end
   input:write("\4")
-  assert(input:close(), "exit status on a terminal")
+  local good, how, code = input:close()
+  assert(good, ("%s %s on a terminal"):format(how, code))
   return visible(read(path))
 end
 
