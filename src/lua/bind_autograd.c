@@ -9,6 +9,7 @@ static int backward(lua_State *L) {
   sr_tensor *gradient = sr_optional_tensor(L, 2, "backward", "gradient");
   bool retain = sr_optional_boolean(L, 3, false, "backward", "retain_graph");
   sr_raise(L, sr_backward(x, gradient, retain));
+  sr_pass_ended(L);
   return 0;
 }
 

@@ -22,15 +22,20 @@ sr_tensor **sr_push_tensor(lua_State *L) {
   return &u->tensor;
 }
 
-/* Lua sees 56 bytes a tensor, whatever it holds, so the binding decides when to collect:
- * after some bytes of new tensors a step of the collector, which in generational mode takes
- * what was made and dropped since the last one. The first half MiB already brings a step, so that
- * the memory of a small training loop is used again while it is in the processor's cache;
- * a step that leaves most of them alive (a larger loop, a data set being read) doubles the
- * distance to the next. What got old before it was dropped is taken by a full collection when
- * the memory in use has doubled. */
-enum { LEAST_YOUNG = 1 << 19, MOST_YOUNG = 64 << 20, SLACK = 16 << 20, HEADER_BYTES = 256 };
+/* Lua sees 56 bytes a tensor, whatever it holds, so the binding decides when to collect: a
+ * step of the collector, which in generational mode takes what was made and dropped since the
+ * last one, so that the memory of a small training loop is used again while it is in the
+ * processor's cache. The best moment is the end of a backward pass, when the tensors of its
+ * forward pass have become garbage: what a step finds alive twice gets old, and waits for a
+ * full collection. So a step comes after `young_limit` bytes of new tensors if none of them
+ * belongs to a graph, after PATIENCE times as many if some do, and at the end of a backward
+ * pass that follows at least LEAST_PASS bytes. A step that leaves most of them alive (a data
+ * set being read) doubles the limit. What got old before it was dropped is taken by a full
+ * collection when the memory in use has doubled. */
+enum { LEAST_YOUNG = 1 << 19, MOST_YOUNG = 64 << 20, PATIENCE = 8, LEAST_PASS = 1 << 17 };
+enum { SLACK = 16 << 20, HEADER_BYTES = 256 };
 static int64_t young_bytes, young_limit = LEAST_YOUNG;
+static bool young_graph;
 static int64_t live_after_step, live_after_full;
 
 static void collect_step(lua_State *L) {
@@ -42,15 +47,22 @@ static void collect_step(lua_State *L) {
   if (doubled) live_after_full = live;
   live_after_step = live;
   young_bytes = 0;
+  young_graph = false;
 }
 
 int sr_filled(lua_State *L, int n) {
   for (int i = 1; i <= n; i++) {
     sr_tensor *t = sr_to_tensor(L, -i);
-    if (t) young_bytes += HEADER_BYTES + (int64_t)sr_tensor_storage_bytes(t);
+    if (!t) continue;
+    young_bytes += HEADER_BYTES + (int64_t)sr_tensor_storage_bytes(t);
+    young_graph = young_graph || (sr_requires_grad(t) && !sr_is_leaf(t));
   }
-  if (young_bytes > young_limit) collect_step(L);
+  if (young_bytes > (young_graph ? PATIENCE * young_limit : young_limit)) collect_step(L);
   return n;
+}
+
+void sr_pass_ended(lua_State *L) {
+  if (young_bytes > LEAST_PASS) collect_step(L);
 }
 
 void sr_push_shared(lua_State *L, sr_tensor *t) {

@@ -34,6 +34,8 @@ sr_tensor *sr_optional_tensor(lua_State *L, int i, const char *function, const c
 sr_tensor **sr_push_tensor(lua_State *L);
 /* Tell the collector how much the top n values, filled tensors, hold; returns n. */
 int sr_filled(lua_State *L, int n);
+/* Tell the collector that a backward pass has ended. */
+void sr_pass_ended(lua_State *L);
 /* Push a userdata for a tensor that lives elsewhere (takes a reference); nil for NULL. */
 void sr_push_shared(lua_State *L, sr_tensor *t);
 
