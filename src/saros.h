@@ -34,17 +34,17 @@ extern "C" {
 /* ---- status ------------------------------------------------------------- */
 
 /* X(name, value text): the list that the enum and sr_status_name come from. */
-#define SR_STATUS_LIST(X)          \
-  X(OK, "ok")                      \
-  X(ARGUMENT, "bad argument")      \
-  X(SHAPE, "shapes do not fit")    \
-  X(DTYPE, "wrong dtype")          \
-  X(INDEX, "index out of range")   \
-  X(MEMORY, "not enough memory")   \
-  X(IO, "file error")              \
-  X(FORMAT, "malformed file")      \
-  X(STATE, "wrong state")          \
-  X(DEVICE, "device error")        \
+#define SR_STATUS_LIST(X)        \
+  X(OK, "ok")                    \
+  X(ARGUMENT, "bad argument")    \
+  X(SHAPE, "shapes do not fit")  \
+  X(DTYPE, "wrong dtype")        \
+  X(INDEX, "index out of range") \
+  X(MEMORY, "not enough memory") \
+  X(IO, "file error")            \
+  X(FORMAT, "malformed file")    \
+  X(STATE, "wrong state")        \
+  X(DEVICE, "device error")      \
   X(INTERRUPTED, "interrupted")
 
 typedef enum {
@@ -73,10 +73,10 @@ typedef struct {
 sr_status sr_memory_set_allocator(const sr_allocator *allocator);
 
 typedef struct {
-  int64_t live_bytes, live_blocks;   /* handed out and not given back */
-  int64_t peak_bytes;                /* largest live_bytes so far */
-  int64_t cached_bytes;              /* freed blocks kept for the next request */
-  int64_t allocations;               /* requests so far, cache hits included */
+  int64_t live_bytes, live_blocks; /* handed out and not given back */
+  int64_t peak_bytes;              /* largest live_bytes so far */
+  int64_t cached_bytes;            /* freed blocks kept for the next request */
+  int64_t allocations;             /* requests so far, cache hits included */
 } sr_memory_info;
 
 sr_memory_info sr_memory_stats(void);
@@ -122,20 +122,20 @@ int sr_device_count(const char *kind); /* "cpu" or "cuda" */
 /* ---- tensors ------------------------------------------------------------ */
 
 /* X(name, C type, is floating) */
-#define SR_DTYPE_LIST(X)     \
-  X(float32, float, true)    \
-  X(float64, double, true)   \
-  X(int64, int64_t, false)   \
+#define SR_DTYPE_LIST(X)   \
+  X(float32, float, true)  \
+  X(float64, double, true) \
+  X(int64, int64_t, false) \
   X(bool, uint8_t, false)
 
 typedef enum {
 #define X(name, type, floating) SR_##name,
   SR_DTYPE_LIST(X)
 #undef X
-  SR_DTYPES /* how many */
+      SR_DTYPES /* how many */
 } sr_dtype;
 
-const char *sr_dtype_name(sr_dtype dtype);               /* "float32" */
+const char *sr_dtype_name(sr_dtype dtype);                   /* "float32" */
 sr_status sr_dtype_parse(const char *name, sr_dtype *dtype); /* also "float", "long", ... */
 size_t sr_dtype_bytes(sr_dtype dtype);
 bool sr_dtype_is_floating(sr_dtype dtype);
@@ -209,11 +209,11 @@ typedef struct {
   size_t room;
 } sr_text;
 typedef struct {
-  int precision;    /* digits after the point, 4 */
-  int threshold;    /* more elements than this are summarized, 1000 */
-  int edge_items;   /* at each end of a summarized dimension, 3 */
-  int line_width;   /* 80 */
-  bool header;      /* the line with shape, dtype and device */
+  int precision;  /* digits after the point, 4 */
+  int threshold;  /* more elements than this are summarized, 1000 */
+  int edge_items; /* at each end of a summarized dimension, 3 */
+  int line_width; /* 80 */
+  bool header;    /* the line with shape, dtype and device */
 } sr_print_options;
 extern const sr_print_options sr_print_defaults;
 sr_status sr_tensor_format(const sr_tensor *t, const sr_print_options *options, sr_text *out);
@@ -257,8 +257,8 @@ bool sr_requires_grad(const sr_tensor *t);
 /* On a leaf of floating dtype; SR_STATE on a result of recorded operations. */
 sr_status sr_set_requires_grad(sr_tensor *t, bool requires_grad);
 bool sr_is_leaf(const sr_tensor *t);
-const char *sr_grad_fn(const sr_tensor *t);      /* "tanh", or NULL on a leaf */
-sr_tensor *sr_grad(const sr_tensor *t);          /* borrowed, or NULL */
+const char *sr_grad_fn(const sr_tensor *t);           /* "tanh", or NULL on a leaf */
+sr_tensor *sr_grad(const sr_tensor *t);               /* borrowed, or NULL */
 sr_status sr_set_grad(sr_tensor *t, sr_tensor *grad); /* NULL clears */
 sr_status sr_retain_grad(sr_tensor *t);
 sr_status sr_detach(sr_tensor *t, sr_tensor **out); /* shares the storage */
@@ -270,8 +270,8 @@ sr_status sr_backward(sr_tensor *t, sr_tensor *gradient, bool retain_graph);
 /* d outputs / d inputs, returned instead of accumulated. gradients may be NULL,
  * and so may each of it. With allow_unused an input without path gives NULL. */
 sr_status sr_gradients(int n_outputs, sr_tensor *const *outputs, sr_tensor *const *gradients,
-                       int n_inputs, sr_tensor *const *inputs, bool retain_graph,
-                       bool allow_unused, sr_tensor **out);
+                       int n_inputs, sr_tensor *const *inputs, bool retain_graph, bool allow_unused,
+                       sr_tensor **out);
 /* Where a NaN first appears, backward names the operation. Off by default. */
 void sr_set_detect_anomaly(bool on);
 
@@ -285,10 +285,10 @@ typedef struct {
   int parameters;         /* numbers it takes behind them (leaky_relu: 1) */
   const double *defaults; /* of the parameters */
   bool differentiable;
-  bool in_place;          /* has a form with _ */
-  bool internal;          /* for the operations above only: no method of that name */
+  bool in_place; /* has a form with _ */
+  bool internal; /* for the operations above only: no method of that name */
   bool returns_bool;
-  double low, high;       /* where the tests draw arguments from */
+  double low, high; /* where the tests draw arguments from */
 } sr_pointwise_info;
 
 int sr_pointwise_count(void);
@@ -305,8 +305,7 @@ typedef struct {
 sr_status sr_pointwise(sr_pointwise_op op, const sr_operand *arguments, const double *parameters,
                        sr_tensor **out);
 /* The first argument, a tensor, takes the result. */
-sr_status sr_pointwise_(sr_pointwise_op op, const sr_operand *arguments,
-                        const double *parameters);
+sr_status sr_pointwise_(sr_pointwise_op op, const sr_operand *arguments, const double *parameters);
 /* By name, for callers that are not in a hurry. */
 sr_status sr_unary(const char *name, sr_tensor *x, sr_tensor **out);
 sr_status sr_binary(const char *name, sr_tensor *a, sr_tensor *b, sr_tensor **out);
@@ -458,28 +457,39 @@ typedef enum {
 #define X(name, gates, states) SR_##name,
   SR_RECURRENT_LIST(X)
 #undef X
-  SR_RECURRENT_MODES
+      SR_RECURRENT_MODES
 } sr_recurrent_mode;
 
-/* One layer in one direction over a packed sequence.
+/* The parameters of a layer in one direction, as in PyTorch: weight_ih (G H, I), weight_hh
+ * (G H, P), biases (G H) or NULL, weight_hr (P, H) or NULL. With weight_hr, for LSTMs, the state
+ * h is projected to P numbers (LSTM with proj_size); without it P = H. */
+typedef struct {
+  sr_tensor *weight_ih, *weight_hh, *bias_ih, *bias_hh, *weight_hr;
+} sr_recurrent_weights;
+
+/* One layer over a packed sequence, in D = 1 or 2 directions.
  *   x            (N, I): rows of step 1, then of step 2, ...; N = sum of batch_sizes
- *   batch_sizes  T falling sizes; batch_sizes[0] is the batch B
- *   or x (T, B, I) and batch_sizes NULL: every step has B rows (`steps` is not read)
- *   h0           (B, H), NULL for zeros
- *   weight_ih (G*H, I), weight_hh (G*H, H), biases (G*H) or NULL, as in PyTorch
- * gives output (N, H) and final states hn (B, H), for x (T, B, I) output (T, B, H) and hn
- * (1, B, H): the state after each row's last real step. `reverse` walks from the last step to the first. */
+ *   batch_sizes  `steps` falling sizes
+ *   batch        B, the number of sequences; 0 for batch_sizes[0]. More than that
+ *                many: the last ones have no steps, their final state is the first one
+ *   or x (T, B, I) and batch_sizes NULL: every step has B rows (steps, batch are not read)
+ *   h0, c0       (D, B, P) and (D, B, H), NULL for zeros
+ *   reverse      the first direction walks from the last step to the first
+ *   weights[1]   of the second direction, which walks the other way; weight_ih NULL: D = 1
+ * gives output (N, D P), for x (T, B, I) (T, B, D P), and the states after each row's last
+ * real step, hn (D, B, P) and cn (D, B, H) (LSTM); and on request the LSTM's c after each
+ * step, `cells` (N, D H) or (T, B, D H). cn and cells may be NULL. */
 typedef struct {
   sr_recurrent_mode mode;
   bool reverse;
-  int64_t steps;
+  int64_t steps, batch;
   const int64_t *batch_sizes;
   sr_tensor *x, *h0, *c0;
-  sr_tensor *weight_ih, *weight_hh, *bias_ih, *bias_hh;
+  sr_recurrent_weights weights[2];
 } sr_recurrent_layer;
 
 sr_status sr_recurrent(const sr_recurrent_layer *layer, sr_tensor **output, sr_tensor **hn,
-                       sr_tensor **cn);
+                       sr_tensor **cn, sr_tensor **cells);
 
 /* ---- optimizers --------------------------------------------------------------------- */
 

@@ -34,7 +34,7 @@ typedef struct {
   sr_status (*backward)(sr_node *node, sr_tensor *const *grad);
 } sr_op;
 
-enum { SR_MAX_SAVED = 12 };
+enum { SR_MAX_SAVED = 16 };
 
 /* Does an operation on these inputs (NULLs skipped) have to be recorded? */
 bool sr__records(int n, sr_tensor *const *inputs);

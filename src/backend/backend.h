@@ -169,7 +169,7 @@ typedef struct {
  * (g_stride 0: one g for all), dlogp zero elsewhere. */
 typedef struct {
   sr_dtype dtype;
-  sr_rows rows; /* n = classes */
+  sr_rows rows;                           /* n = classes */
   const void *log_probabilities, *weight; /* weight (classes) or NULL */
   const int64_t *target;
   int64_t ignore_index;
@@ -182,28 +182,34 @@ typedef struct {
 /* ---- recurrent sequences --------------------------------------------------------------------- */
 
 /* The steps of one layer in one direction (see sr_recurrent in saros.h); the op
- * layer has done the products over all steps. G = gates of the mode. Rows of step
- * t start at row offset[t] of all (N, ..) arrays and there are batch_sizes[t].
+ * layer has done the products over all steps. G = gates of the mode, P = numbers of a state h:
+ * H, or where weight_hr is given its rows. Rows of step t start at row offset[t] of all
+ * (N, ..) arrays and there are batch_sizes[t]. Rows of output and grad_output lie output_row
+ * elements apart, those of cells, raw and grad_cells cells_row; other arrays are dense.
  *
  * forward: `gates` (N, G H) holds x W_ih^T + b_ih and is overwritten with what
- *   backward needs; `output` (N, H) gets h after each step, `hn` (B, H) the
- *   final states, `cells` (N, H) the c after each step and `cn` where states = 2.
- * backward: from grad_output (N, H) or NULL, grad_hn (B, H) or NULL, grad_cn, writes
- *   grad_gates (N, G H), the gradient of the input-side sums, grad_hidden_gates likewise of
- *   the hidden-side sums where the mode keeps them apart (GRU; NULL otherwise), grad_h0, grad_c0. */
+ *   backward needs; `output` (N, P) gets h after each step, `hn` (B, P) the
+ *   final states, `cells` (N, H) the c after each step and `cn` (B, H) where states = 2;
+ *   `raw` (N, H) the h before the projection.
+ * backward: from grad_output (N, P) or NULL, grad_hn (B, P) or NULL, grad_cn, grad_cells,
+ *   writes grad_gates (N, G H), the gradient of the input-side sums, grad_hidden_gates likewise
+ *   of the hidden-side sums where the mode keeps them apart (GRU; NULL otherwise),
+ *   grad_projected (N, P), that of what weight_hr gave, grad_h0, grad_c0. */
 typedef struct {
   sr_recurrent_mode mode;
   sr_dtype dtype;
   bool reverse;
-  int64_t steps, rows, batch, hidden;
+  int64_t steps, rows, batch, hidden, state; /* P */
   const int64_t *batch_sizes, *offset;
-  const void *weight_hh; /* (G H, H) dense */
-  sr_memo *memo;         /* of its storage, or NULL */
-  const void *bias_hh;   /* (G H) or NULL */
-  const void *h0, *c0;   /* (B, H) dense or NULL for zeros */
-  void *gates, *output, *hn, *cells, *cn;
-  const void *grad_output, *grad_hn, *grad_cn;
-  void *grad_gates, *grad_hidden_gates, *grad_h0, *grad_c0;
+  const void *weight_hh;      /* (G H, P) dense */
+  const void *weight_hr;      /* (P, H) dense or NULL */
+  sr_memo *memo_hh, *memo_hr; /* of their storages, or NULL */
+  const void *bias_hh;        /* (G H) or NULL */
+  const void *h0, *c0;        /* (B, P), (B, H) dense or NULL for zeros */
+  int64_t output_row, cells_row;
+  void *gates, *output, *hn, *cells, *cn, *raw;
+  const void *grad_output, *grad_hn, *grad_cn, *grad_cells;
+  void *grad_gates, *grad_hidden_gates, *grad_projected, *grad_h0, *grad_c0;
 } sr_recurrent_plan;
 
 /* ---- the table -------------------------------------------------------------------------------- */
@@ -233,7 +239,8 @@ typedef struct sr_backend {
   sr_status (*copy)(sr_dtype to, sr_dtype from, const sr_loop *loop);
 
   sr_status (*reduce)(const sr_reduction_plan *plan);
-  sr_status (*cumsum)(sr_dtype dtype, const sr_rows *rows, const void *x, void *out, bool backwards);
+  sr_status (*cumsum)(sr_dtype dtype, const sr_rows *rows, const void *x, void *out,
+                      bool backwards);
   /* Stable; NaN is largest. values and positions (int64) dense, k of n kept. */
   sr_status (*sort)(sr_dtype dtype, const sr_rows *rows, bool descending, int64_t k, const void *x,
                     void *values, int64_t *positions);
@@ -261,8 +268,9 @@ typedef struct sr_backend {
   sr_status (*dropout)(sr_dtype dtype, int64_t n, uint64_t key, uint32_t threshold, double scale,
                        const void *x, void *y);
 
-  sr_status (*recurrent)(const sr_recurrent_plan *plan);
-  sr_status (*recurrent_grad)(const sr_recurrent_plan *plan);
+  /* n plans that do not depend on each other: the directions of a layer. */
+  sr_status (*recurrent)(int n, const sr_recurrent_plan *plans);
+  sr_status (*recurrent_grad)(int n, const sr_recurrent_plan *plans);
 
   /* Dense p, g, buffer (or NULL) of n elements; see sr_sgd_step. */
   sr_status (*sgd)(sr_dtype dtype, int64_t n, void *p, const void *g, void *buffer,

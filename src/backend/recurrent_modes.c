@@ -3,16 +3,16 @@
 #include "backend/recurrent_modes.h"
 
 /* The derivative of tanh and relu follows from the output. */
-#define KEPT_rnn_tanh .keeps_gates = false
-#define KEPT_rnn_relu .keeps_gates = false
+#define TRAITS_rnn_tanh .title = "RNN", .keeps_gates = false
+#define TRAITS_rnn_relu .title = "RNN", .keeps_gates = false
 /* The activated gates, and c. */
-#define KEPT_lstm .keeps_gates = true, .keeps_cells = true
+#define TRAITS_lstm .title = "LSTM", .keeps_gates = true, .keeps_cells = true
 /* The activated gates, and in the cells the hidden side's sums of n. */
-#define KEPT_gru .keeps_gates = true, .keeps_cells = true, .splits_gates = true
+#define TRAITS_gru .title = "GRU", .keeps_gates = true, .keeps_cells = true, .splits_gates = true
 
 const sr_recurrent_mode_info sr__recurrent_modes[SR_RECURRENT_MODES] = {
 #define X(mode, gate_blocks, state_count) \
-  [SR_##mode] = {.name = #mode, .gates = gate_blocks, .states = state_count, KEPT_##mode},
+  [SR_##mode] = {.name = #mode, .gates = gate_blocks, .states = state_count, TRAITS_##mode},
     SR_RECURRENT_LIST(X)
 #undef X
 };

@@ -7,6 +7,7 @@
 
 typedef struct {
   const char *name;
+  const char *title; /* what users call it, in messages */
   int gates, states;
   bool keeps_gates;  /* backward reads what forward left in plan->gates */
   bool keeps_cells;  /* forward writes plan->cells (N, H) and backward reads it */

@@ -225,25 +225,36 @@ static const int64_t *check_batch_sizes(lua_State *L, int i, int64_t rows, int64
   return sizes;
 }
 
-/* recurrent(mode, x, batch_sizes, h0, c0, w_ih, w_hh, b_ih, b_hh, reverse) -> output, hn, cn */
+static sr_recurrent_weights check_weights(lua_State *L, int first) {
+  const char *f = "recurrent";
+  return (sr_recurrent_weights){.weight_ih = sr_check_tensor(L, first, f, "weight_ih"),
+                                .weight_hh = sr_check_tensor(L, first + 1, f, "weight_hh"),
+                                .bias_ih = sr_optional_tensor(L, first + 2, f, "bias_ih"),
+                                .bias_hh = sr_optional_tensor(L, first + 3, f, "bias_hh"),
+                                .weight_hr = sr_optional_tensor(L, first + 4, f, "weight_hr")};
+}
+
+/* recurrent(mode, x, batch_sizes, batch, h0, c0, cells, w_ih, w_hh, b_ih, b_hh, w_hr, and these
+ * five for a second direction) -> output, hn, and for an LSTM cn and, asked for, cells.
+ * batch: see sr_recurrent_layer. */
 static int recurrent(lua_State *L) {
+  enum { FIRST = 8, SECOND = FIRST + 5, LAST = SECOND + 4 };
   sr_recurrent_layer layer = {.mode = check_mode(L, 1)};
   const char *f = "recurrent";
-  lua_settop(L, 10);
+  lua_settop(L, LAST);
   layer.x = sr_check_tensor(L, 2, f, "x");
-  layer.h0 = sr_optional_tensor(L, 4, f, "h0");
-  layer.c0 = sr_optional_tensor(L, 5, f, "c0");
-  layer.weight_ih = sr_check_tensor(L, 6, f, "weight_ih");
-  layer.weight_hh = sr_check_tensor(L, 7, f, "weight_hh");
-  layer.bias_ih = sr_optional_tensor(L, 8, f, "bias_ih");
-  layer.bias_hh = sr_optional_tensor(L, 9, f, "bias_hh");
-  layer.reverse = sr_optional_boolean(L, 10, false, f, "reverse");
   int64_t rows = sr_tensor_ndim(layer.x) ? sr_tensor_sizes(layer.x)[0] : 0;
   layer.batch_sizes = check_batch_sizes(L, 3, rows, &layer.steps);
-  int results = 1 + states_of(layer.mode);
+  layer.batch = sr_optional_integer(L, 4, 0, f, "batch");
+  layer.h0 = sr_optional_tensor(L, 5, f, "h0");
+  layer.c0 = sr_optional_tensor(L, 6, f, "c0");
+  bool cells = sr_optional_boolean(L, 7, false, f, "cells");
+  layer.weights[0] = check_weights(L, FIRST);
+  if (!lua_isnil(L, SECOND)) layer.weights[1] = check_weights(L, SECOND);
+  int results = 1 + states_of(layer.mode) + (cells ? 1 : 0);
   sr_tensor **output = sr_push_tensor(L), **hn = sr_push_tensor(L);
   sr_tensor **cn = results > 2 ? sr_push_tensor(L) : NULL;
-  sr_raise(L, sr_recurrent(&layer, output, hn, cn));
+  sr_raise(L, sr_recurrent(&layer, output, hn, cn, cells ? sr_push_tensor(L) : NULL));
   return sr_filled(L, results);
 }
 

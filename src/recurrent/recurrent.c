@@ -1,4 +1,4 @@
-/* recurrent.c: one recurrent layer in one direction over a packed sequence, as one
+/* recurrent.c: one recurrent layer over a packed sequence, in one direction or both, as one
  * operation (sr_recurrent in saros.h).
  *
  * The products with the inputs of all steps are one affine call; the steps are the
@@ -41,58 +41,90 @@ static int64_t batch_at(const sr_recurrent_layer *l, int64_t t) {
   return is_padded(l) ? l->x->sizes[1] : l->batch_sizes[t];
 }
 
-static sr_status check_steps(const char *mode, const sr_recurrent_layer *l, int64_t *rows) {
-  *rows = 0;
-  if (is_padded(l) && l->x->ndim != 3)
+static int64_t batch_of(const sr_recurrent_layer *l) {
+  if (is_padded(l)) return l->x->sizes[1];
+  return l->batch || !l->steps ? l->batch : l->batch_sizes[0];
+}
+static int directions_of(const sr_recurrent_layer *l) { return l->weights[1].weight_ih ? 2 : 1; }
+
+static sr_status check_padded(const char *mode, const sr_recurrent_layer *l, int64_t *rows) {
+  if (l->x->ndim != 3)
     return sr__fail(SR_SHAPE, "%s: expected x (steps, batch, inputs) or batch sizes, got %s", mode,
                     SR_SHAPE_OF(l->x));
-  if (steps_of(l) < 1)
+  if (l->x->sizes[0] < 1)
+    return sr__fail(SR_SHAPE, "%s: a sequence has at least 1 step, got 0", mode);
+  *rows = l->x->sizes[0] * l->x->sizes[1]; /* sizes of one tensor: no overflow */
+  return SR_OK;
+}
+
+static sr_status check_packed(const char *mode, const sr_recurrent_layer *l, int64_t *rows) {
+  if (l->steps < (l->batch ? 0 : 1) || l->batch < 0)
     return sr__fail(SR_SHAPE, "%s: a sequence has at least 1 step, got %lld", mode,
-                    (long long)steps_of(l));
-  if (is_padded(l) && l->x->sizes[1] > 0) {
-    *rows = l->x->sizes[0] * l->x->sizes[1]; /* sizes of one tensor: no overflow */
-    return SR_OK;
-  }
-  for (int64_t t = 0; t < steps_of(l); t++) {
-    int64_t size = batch_at(l, t);
-    if (size < 1 || (t && size > batch_at(l, t - 1)) || !sr__add(rows, size))
+                    (long long)l->steps);
+  *rows = 0;
+  for (int64_t t = 0; t < l->steps; t++) {
+    int64_t size = l->batch_sizes[t];
+    if (size < 1 || (t && size > l->batch_sizes[t - 1]) || !sr__add(rows, size))
       return sr__fail(SR_SHAPE,
                       "%s: batch sizes must be positive and not grow, got %lld at step %lld", mode,
                       (long long)size, (long long)t + 1);
   }
+  if (l->steps && l->batch && l->batch_sizes[0] > l->batch)
+    return sr__fail(SR_SHAPE, "%s: %lld rows in step 1 of a batch of %lld", mode,
+                    (long long)l->batch_sizes[0], (long long)l->batch);
   return SR_OK;
 }
 
-static sr_status check_shapes(const char *mode, const sr_recurrent_layer *l, int64_t rows) {
-  int64_t gates = sr__recurrent_modes[l->mode].gates, hidden = l->weight_hh->sizes[1];
-  int64_t inputs = l->weight_ih->sizes[1], batch = batch_at(l, 0);
+/* Those of direction k against the sizes that direction 0 has. */
+static sr_status check_weights(const char *mode, const sr_recurrent_layer *l, int k) {
+  const sr_recurrent_weights *first = &l->weights[0], *w = &l->weights[k];
   const sr_tensor *x = l->x;
+  int64_t gates = sr__recurrent_modes[l->mode].gates, inputs = first->weight_ih->sizes[1];
+  int64_t state = first->weight_hh->sizes[1];
+  int64_t hidden = first->weight_hr ? first->weight_hr->sizes[1] : state, width = gates * hidden;
+  SR_TRY(check_argument(mode, "weight_hh", w->weight_hh, 2, (int64_t[]){width, state}, x));
+  SR_TRY(check_argument(mode, "weight_ih", w->weight_ih, 2, (int64_t[]){width, inputs}, x));
+  SR_TRY(check_argument(mode, "weight_hr", w->weight_hr, 2, (int64_t[]){state, hidden}, x));
+  SR_TRY(check_argument(mode, "bias_ih", w->bias_ih, 1, (int64_t[]){width}, x));
+  SR_TRY(check_argument(mode, "bias_hh", w->bias_hh, 1, (int64_t[]){width}, x));
+  if (!w->weight_hr == !first->weight_hr) return SR_OK;
+  return sr__fail(SR_ARGUMENT, "%s: weight_hr is given for one direction only", mode);
+}
+
+static sr_status check_shapes(const char *mode, const sr_recurrent_layer *l, int64_t rows) {
+  const sr_recurrent_weights *first = &l->weights[0];
+  const sr_tensor *x = l->x;
+  int64_t inputs = first->weight_ih->sizes[1], state = first->weight_hh->sizes[1];
+  int64_t hidden = first->weight_hr ? first->weight_hr->sizes[1] : state;
+  int64_t directions = directions_of(l), batch = batch_of(l);
   if (is_padded(l))
     SR_TRY(check_argument(mode, "x", x, 3, (int64_t[]){x->sizes[0], batch, inputs}, x));
   else
     SR_TRY(check_argument(mode, "x", x, 2, (int64_t[]){rows, inputs}, x));
-  SR_TRY(
-      check_argument(mode, "weight_hh", l->weight_hh, 2, (int64_t[]){gates * hidden, hidden}, x));
-  SR_TRY(
-      check_argument(mode, "weight_ih", l->weight_ih, 2, (int64_t[]){gates * hidden, inputs}, x));
-  SR_TRY(check_argument(mode, "bias_ih", l->bias_ih, 1, (int64_t[]){gates * hidden}, x));
-  SR_TRY(check_argument(mode, "bias_hh", l->bias_hh, 1, (int64_t[]){gates * hidden}, x));
-  SR_TRY(check_argument(mode, "h0", l->h0, 2, (int64_t[]){batch, hidden}, x));
-  return check_argument(mode, "c0", l->c0, 2, (int64_t[]){batch, hidden}, x);
+  for (int k = 0; k < directions; k++) SR_TRY(check_weights(mode, l, k));
+  SR_TRY(check_argument(mode, "h0", l->h0, 3, (int64_t[]){directions, batch, state}, x));
+  return check_argument(mode, "c0", l->c0, 3, (int64_t[]){directions, batch, hidden}, x);
 }
 
-static sr_status check_layer(const sr_recurrent_layer *l, int64_t *rows) {
+static sr_status check_layer(const sr_recurrent_layer *l, bool cells, int64_t *rows) {
   if ((unsigned)l->mode >= SR_RECURRENT_MODES)
     return sr__fail(SR_ARGUMENT, "recurrent: no mode %d", (int)l->mode);
   const sr_recurrent_mode_info *info = &sr__recurrent_modes[l->mode];
   if (!sr__floating(l->x))
-    return sr__fail(SR_DTYPE, "%s: a floating x is needed, got %s", info->name, SR_DTYPE_OF(l->x));
-  if (l->c0 && info->states < 2)
-    return sr__fail(SR_ARGUMENT, "%s: has no cell state, but c0 was given", info->name);
-  SR_TRY(check_matrix(info->name, "weight_ih", l->weight_ih));
-  SR_TRY(check_matrix(info->name, "weight_hh", l->weight_hh));
-  SR_TRY(check_steps(info->name, l, rows));
-  return check_shapes(info->name, l, *rows);
+    return sr__fail(SR_DTYPE, "%s: a floating x is needed, got %s", info->title, SR_DTYPE_OF(l->x));
+  if ((l->c0 || cells) && info->states < 2)
+    return sr__fail(SR_ARGUMENT, "%s: has no cell state, but %s", info->title,
+                    l->c0 ? "c0 was given" : "cells are asked for");
+  for (int k = 0; k < directions_of(l); k++) {
+    SR_TRY(check_matrix(info->title, "weight_ih", l->weights[k].weight_ih));
+    SR_TRY(check_matrix(info->title, "weight_hh", l->weights[k].weight_hh));
+    if (!l->weights[k].weight_hr) continue;
+    SR_TRY(check_matrix(info->title, "weight_hr", l->weights[k].weight_hr));
+    if (info->states < 2)
+      return sr__fail(SR_ARGUMENT, "%s: has no projection, but weight_hr was given", info->title);
+  }
+  SR_TRY((is_padded(l) ? check_padded : check_packed)(info->title, l, rows));
+  return check_shapes(info->title, l, *rows);
 }
 
 /* ---- the shape as node parameters --------------------------------------------------------- */
@@ -108,7 +140,8 @@ typedef struct {
       sr_recurrent_shape) char few[sizeof(sr_recurrent_shape) + 2 * FEW_STEPS * sizeof(int64_t)];
 } shape_room;
 
-static sr_status open_shape(shape_room *room, const sr_recurrent_layer *l, int64_t rows) {
+static sr_status open_shape(shape_room *room, const sr_recurrent_layer *l, bool cells,
+                            int64_t rows) {
   int64_t steps = steps_of(l), offset = 0;
   room->bytes = sizeof(sr_recurrent_shape) + 2 * (size_t)steps * sizeof(int64_t);
   room->allocated = steps > FEW_STEPS;
@@ -116,14 +149,18 @@ static sr_status open_shape(shape_room *room, const sr_recurrent_layer *l, int64
   if (room->allocated) SR_TRY(sr__new(room->bytes, (void **)&room->shape));
   sr_recurrent_shape *s = room->shape;
   memset(s, 0, sizeof *s);
+  const sr_recurrent_weights *w = &l->weights[0];
   s->mode = l->mode;
   s->reverse = l->reverse;
-  s->constant = batch_at(l, 0) == batch_at(l, steps - 1);
+  s->cells = cells;
+  s->directions = directions_of(l);
   s->steps = steps;
   s->rows = rows;
-  s->batch = batch_at(l, 0);
-  s->hidden = l->weight_hh->sizes[1];
-  s->inputs = l->weight_ih->sizes[1];
+  s->batch = batch_of(l);
+  s->constant = steps > 0 && rows == steps * s->batch;
+  s->state = w->weight_hh->sizes[1];
+  s->hidden = w->weight_hr ? w->weight_hr->sizes[1] : s->state;
+  s->inputs = w->weight_ih->sizes[1];
   for (int64_t t = 0; t < steps; t++) {
     s->numbers[t] = batch_at(l, t);
     s->numbers[steps + t] = offset;
@@ -142,14 +179,20 @@ static void close_shape(shape_room *room) {
 typedef struct {
   const sr_recurrent_shape *shape;
   const sr_recurrent_mode_info *mode;
-  sr_tensor *x, *weight_ih, *weight_hh, *bias_ih, *bias_hh, *h0, *c0;
-  sr_tensor *gates, *cells, *output, *hn, *cn;
+  sr_tensor *x, *h0, *c0;
+  sr_tensor *weights[2][WEIGHTS], *gates[2];
+  sr_tensor *cells, *raw;
+  sr_tensor *results[OUTPUTS]; /* cells only where asked for */
 } layer_work;
 
+static void release_all(int n, sr_tensor *const *tensors) {
+  for (int i = 0; i < n; i++) sr_tensor_release(tensors[i]);
+}
+
 static void release(layer_work *w) {
-  sr_tensor *all[] = {w->x,  w->weight_ih, w->weight_hh, w->bias_ih, w->bias_hh, w->h0,
-                      w->c0, w->gates,     w->cells,     w->output,  w->hn,      w->cn};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
+  release_all(7, (sr_tensor *[]){w->x, w->h0, w->c0, w->gates[0], w->gates[1], w->cells, w->raw});
+  for (int k = 0; k < w->shape->directions; k++) release_all(WEIGHTS, w->weights[k]);
+  release_all(OUTPUTS, w->results);
 }
 
 static sr_status dense(sr_tensor *t, sr_tensor **out) { return t ? sr__dense(t, out) : SR_OK; }
@@ -163,78 +206,99 @@ static sr_status dense_rows(sr_tensor *x, sr_tensor **out) {
   return SR_OK;
 }
 
+/* The parameters of a direction as a list. */
+static void list_weights(const sr_recurrent_weights *w, sr_tensor *list[WEIGHTS]) {
+  list[WEIGHT_IH] = w->weight_ih;
+  list[WEIGHT_HH] = w->weight_hh;
+  list[BIAS_IH] = w->bias_ih;
+  list[BIAS_HH] = w->bias_hh;
+  list[WEIGHT_HR] = w->weight_hr;
+}
+
 static sr_status take_inputs(layer_work *w, const sr_recurrent_layer *l) {
   SR_TRY(dense_rows(l->x, &w->x));
-  SR_TRY(dense(l->weight_ih, &w->weight_ih));
-  SR_TRY(dense(l->weight_hh, &w->weight_hh));
-  SR_TRY(dense(l->bias_ih, &w->bias_ih));
-  SR_TRY(dense(l->bias_hh, &w->bias_hh));
   SR_TRY(dense(l->h0, &w->h0));
-  return dense(l->c0, &w->c0);
+  SR_TRY(dense(l->c0, &w->c0));
+  for (int k = 0; k < w->shape->directions; k++) {
+    sr_tensor *list[WEIGHTS];
+    list_weights(&l->weights[k], list);
+    for (int i = 0; i < WEIGHTS; i++) SR_TRY(dense(list[i], &w->weights[k][i]));
+  }
+  return SR_OK;
 }
 
-static sr_status new_rows(const layer_work *w, int64_t rows, int64_t columns, sr_tensor **out) {
-  return sr__empty(sr__backend_of(w->x), (sr_dtype)w->x->dtype, 2, (int64_t[]){rows, columns}, out);
+static sr_status new_tensor(const layer_work *w, int ndim, const int64_t *sizes, sr_tensor **out) {
+  return sr__empty(sr__backend_of(w->x), (sr_dtype)w->x->dtype, ndim, sizes, out);
 }
 
-/* Rows as the user gets them: (rows, H), or (rows / B, B, H) for x (T, B, I). */
-static sr_status new_result(const layer_work *w, int64_t rows, sr_tensor **out) {
+/* Numbers of each step as the user gets them: (N, columns), or (T, B, columns) for x (T, B, I). */
+static sr_status new_steps(const layer_work *w, int64_t columns, sr_tensor **out) {
   const sr_recurrent_shape *s = w->shape;
-  if (w->x->ndim == 2) return new_rows(w, rows, s->hidden, out);
-  return sr__empty(sr__backend_of(w->x), (sr_dtype)w->x->dtype, 3,
-                   (int64_t[]){rows / s->batch, s->batch, s->hidden}, out);
+  columns *= s->directions;
+  if (w->x->ndim == 2) return new_tensor(w, 2, (int64_t[]){s->rows, columns}, out);
+  return new_tensor(w, 3, (int64_t[]){s->steps, s->batch, columns}, out);
 }
 
 static sr_status make_results(layer_work *w) {
   const sr_recurrent_shape *s = w->shape;
-  SR_TRY(new_rows(w, s->rows, w->mode->gates * s->hidden, &w->gates));
-  SR_TRY(new_result(w, s->rows, &w->output));
-  SR_TRY(new_result(w, s->batch, &w->hn));
-  if (w->mode->states > 1) SR_TRY(new_result(w, s->batch, &w->cn));
-  if (w->mode->keeps_cells) SR_TRY(new_rows(w, s->rows, s->hidden, &w->cells));
-  return SR_OK;
+  int64_t width = w->mode->gates * s->hidden, directions = s->directions;
+  for (int k = 0; k < directions; k++)
+    SR_TRY(new_tensor(w, 2, (int64_t[]){s->rows, width}, &w->gates[k]));
+  SR_TRY(new_steps(w, s->state, &w->results[OUT_OUTPUT]));
+  SR_TRY(new_tensor(w, 3, (int64_t[]){directions, s->batch, s->state}, &w->results[OUT_HN]));
+  if (w->mode->states > 1)
+    SR_TRY(new_tensor(w, 3, (int64_t[]){directions, s->batch, s->hidden}, &w->results[OUT_CN]));
+  if (w->mode->keeps_cells) SR_TRY(new_steps(w, s->hidden, &w->cells));
+  if (s->cells) w->results[OUT_CELLS] = sr_tensor_retain(w->cells);
+  return w->weights[0][WEIGHT_HR] ? new_steps(w, s->hidden, &w->raw) : SR_OK;
 }
 
-static void *data_of(const sr_tensor *t) { return t ? sr__data(t) : NULL; }
+static sr_memo *memo_of(const sr_tensor *t) { return t ? &t->storage->memo : NULL; }
 
 /* gates = x W_ih^T + b_ih */
-static sr_status input_products(const layer_work *w) {
+static sr_status input_products(const layer_work *w, int k) {
   const sr_recurrent_shape *s = w->shape;
+  sr_tensor *const *weights = w->weights[k];
   sr_affine affine = {.dtype = (sr_dtype)w->x->dtype,
                       .m = s->rows,
                       .n = w->mode->gates * s->hidden,
                       .k = s->inputs,
                       .x_row = sr__row_stride(w->x),
                       .x = sr__data(w->x),
-                      .weight = sr__data(w->weight_ih),
-                      .bias = data_of(w->bias_ih),
-                      .y = sr__data(w->gates),
-                      .memo = &w->weight_ih->storage->memo};
+                      .weight = sr__data(weights[WEIGHT_IH]),
+                      .bias = sr__part(weights[BIAS_IH], 0),
+                      .y = sr__data(w->gates[k]),
+                      .memo = memo_of(weights[WEIGHT_IH])};
   return sr__backend_of(w->x)->affine(&affine);
 }
 
-static sr_status run_steps(const layer_work *w) {
+static sr_recurrent_plan plan_of(const layer_work *w, int k) {
   const sr_recurrent_shape *s = w->shape;
-  sr_recurrent_plan plan = {.mode = s->mode,
-                            .dtype = (sr_dtype)w->x->dtype,
-                            .reverse = s->reverse,
-                            .steps = s->steps,
-                            .rows = s->rows,
-                            .batch = s->batch,
-                            .hidden = s->hidden,
-                            .batch_sizes = sr__batch_sizes(s),
-                            .offset = sr__offsets(s),
-                            .weight_hh = sr__data(w->weight_hh),
-                            .memo = &w->weight_hh->storage->memo,
-                            .bias_hh = data_of(w->bias_hh),
-                            .h0 = data_of(w->h0),
-                            .c0 = data_of(w->c0),
-                            .gates = sr__data(w->gates),
-                            .output = sr__data(w->output),
-                            .hn = sr__data(w->hn),
-                            .cells = data_of(w->cells),
-                            .cn = data_of(w->cn)};
-  return sr__backend_of(w->x)->recurrent(&plan);
+  sr_tensor *const *weights = w->weights[k];
+  sr_recurrent_plan plan = sr__plan(s, k, (sr_dtype)w->x->dtype);
+  plan.weight_hh = sr__data(weights[WEIGHT_HH]);
+  plan.weight_hr = sr__part(weights[WEIGHT_HR], 0);
+  plan.memo_hh = memo_of(weights[WEIGHT_HH]);
+  plan.memo_hr = memo_of(weights[WEIGHT_HR]);
+  plan.bias_hh = sr__part(weights[BIAS_HH], 0);
+  plan.h0 = sr__part(w->h0, k * s->batch * s->state);
+  plan.c0 = sr__part(w->c0, k * s->batch * s->hidden);
+  plan.gates = sr__data(w->gates[k]);
+  plan.output = sr__part(w->results[OUT_OUTPUT], k * s->state);
+  plan.hn = sr__part(w->results[OUT_HN], k * s->batch * s->state);
+  plan.cn = sr__part(w->results[OUT_CN], k * s->batch * s->hidden);
+  plan.cells = sr__part(w->cells, k * s->hidden);
+  plan.raw = sr__part(w->raw, k * s->hidden);
+  return plan;
+}
+
+static sr_status run_steps(const layer_work *w) {
+  sr_recurrent_plan plans[2];
+  for (int k = 0; k < w->shape->directions; k++) {
+    SR_TRY(input_products(w, k));
+    plans[k] = plan_of(w, k);
+  }
+  return sr__backend_of(w->x)->recurrent(w->shape->directions, plans);
 }
 
 /* ---- recording ---------------------------------------------------------------------------- */
@@ -246,46 +310,47 @@ static const sr_op recurrent_ops[SR_RECURRENT_MODES] = {
 };
 
 static sr_status record(const layer_work *w, const sr_recurrent_layer *l, size_t shape_bytes) {
-  sr_tensor *inputs[INPUTS] = {[IN_X] = l->x,
-                               [IN_WEIGHT_IH] = l->weight_ih,
-                               [IN_WEIGHT_HH] = l->weight_hh,
-                               [IN_BIAS_IH] = l->bias_ih,
-                               [IN_BIAS_HH] = l->bias_hh,
-                               [IN_H0] = l->h0,
-                               [IN_C0] = l->c0};
-  sr_tensor *kept[KEPT_TENSORS] = {[KEPT_X] = sr_requires_grad(l->weight_ih) ? w->x : NULL,
-                                   [KEPT_WEIGHT_IH] = sr_requires_grad(l->x) ? w->weight_ih : NULL,
-                                   [KEPT_WEIGHT_HH] = w->weight_hh,
-                                   [KEPT_OUTPUT] = w->output,
-                                   [KEPT_H0] = w->h0,
+  sr_tensor *inputs[INPUTS] = {[IN_X] = l->x, [IN_H0] = l->h0, [IN_C0] = l->c0};
+  sr_tensor *kept[KEPT_TENSORS] = {[KEPT_H0] = w->h0,
                                    [KEPT_C0] = w->c0,
-                                   [KEPT_GATES] = w->mode->keeps_gates ? w->gates : NULL,
-                                   [KEPT_CELLS] = w->cells};
-  sr_tensor *outputs[] = {w->output, w->hn, w->cn};
-  return sr__record(&recurrent_ops[l->mode], w->mode->states > 1 ? 3 : 2, outputs, INPUTS, inputs,
-                    KEPT_TENSORS, kept, w->shape, shape_bytes);
+                                   [KEPT_OUTPUT] = w->results[OUT_OUTPUT],
+                                   [KEPT_CELLS] = w->cells,
+                                   [KEPT_RAW] = w->raw};
+  int directions = w->shape->directions;
+  for (int k = 0; k < directions; k++) {
+    list_weights(&l->weights[k], inputs + IN_WEIGHTS + k * WEIGHTS);
+    sr_tensor **own = kept + KEPT_OF_DIRECTION + k * KEPT_EACH;
+    if (sr_requires_grad(l->weights[k].weight_ih)) kept[KEPT_X] = w->x;
+    own[KEPT_WEIGHT_IH] = sr_requires_grad(l->x) ? w->weights[k][WEIGHT_IH] : NULL;
+    own[KEPT_WEIGHT_HH] = w->weights[k][WEIGHT_HH];
+    own[KEPT_WEIGHT_HR] = w->weights[k][WEIGHT_HR];
+    own[KEPT_GATES] = w->mode->keeps_gates ? w->gates[k] : NULL;
+  }
+  int outputs = w->results[OUT_CELLS] ? 4 : w->results[OUT_CN] ? 3 : 2;
+  return sr__record(&recurrent_ops[l->mode], outputs, w->results, IN_WEIGHTS + directions * WEIGHTS,
+                    inputs, KEPT_OF_DIRECTION + directions * KEPT_EACH, kept, w->shape,
+                    shape_bytes);
 }
 
 static sr_status run(layer_work *w, const sr_recurrent_layer *l, size_t shape_bytes) {
   SR_TRY(take_inputs(w, l));
   SR_TRY(make_results(w));
-  SR_TRY(input_products(w));
   SR_TRY(run_steps(w));
   return record(w, l, shape_bytes);
 }
 
 sr_status sr_recurrent(const sr_recurrent_layer *layer, sr_tensor **output, sr_tensor **hn,
-                       sr_tensor **cn) {
+                       sr_tensor **cn, sr_tensor **cells) {
   int64_t rows = 0;
   shape_room room;
-  SR_TRY(check_layer(layer, &rows));
-  SR_TRY(open_shape(&room, layer, rows));
+  SR_TRY(check_layer(layer, cells != NULL, &rows));
+  SR_TRY(open_shape(&room, layer, cells != NULL, rows));
   layer_work w = {.shape = room.shape, .mode = &sr__recurrent_modes[layer->mode]};
   sr_status status = run(&w, layer, room.bytes);
   if (!status) {
-    *output = sr_tensor_retain(w.output);
-    *hn = sr_tensor_retain(w.hn);
-    if (w.cn && cn) *cn = sr_tensor_retain(w.cn);
+    sr_tensor **out[OUTPUTS] = {output, hn, cn, cells};
+    for (int i = 0; i < OUTPUTS; i++)
+      if (out[i] && w.results[i]) *out[i] = sr_tensor_retain(w.results[i]);
   }
   release(&w);
   close_shape(&room);

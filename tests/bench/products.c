@@ -156,8 +156,8 @@ static float *numbers(int64_t count) {
 static void pack_weights(const sr_recurrent_plan *p) {
   int64_t width = sr__recurrent_modes[p->mode].gates * p->hidden;
   sr_panels panels;
-  p->memo->version++;
-  if (sr__panel_get(p->memo, p->dtype, p->hidden, width, p->weight_hh, 1, p->hidden, &panels))
+  p->memo_hh->version++;
+  if (sr__panel_get(p->memo_hh, p->dtype, p->hidden, width, p->weight_hh, 1, p->hidden, &panels))
     exit(1);
 }
 
@@ -172,10 +172,13 @@ static void bench_recurrent(int64_t batch, int64_t hidden, int64_t steps, int64_
                          .rows = rows,
                          .batch = batch,
                          .hidden = hidden,
+                         .state = hidden,
+                         .output_row = hidden,
+                         .cells_row = hidden,
                          .batch_sizes = sizes,
                          .offset = offset,
                          .weight_hh = numbers(width * hidden),
-                         .memo = &memo,
+                         .memo_hh = &memo,
                          .bias_hh = numbers(width),
                          .gates = numbers(rows * width),
                          .output = numbers(rows * hidden),
@@ -191,9 +194,9 @@ static void bench_recurrent(int64_t batch, int64_t hidden, int64_t steps, int64_
   int calls = 1 + (int)(2e7 / (double)(rows * hidden * hidden));
   for (int round = 0; round < 15; round++) {
     double t0 = now();
-    for (int i = 0; i < calls; i++) sr__cpu_recurrent(&p);
+    for (int i = 0; i < calls; i++) sr__cpu_recurrent(1, &p);
     double t1 = now();
-    for (int i = 0; i < calls; i++) sr__cpu_recurrent_grad(&p);
+    for (int i = 0; i < calls; i++) sr__cpu_recurrent_grad(1, &p);
     double t2 = now();
     for (int i = 0; i < calls; i++) pack_weights(&p);
     double t3 = now();

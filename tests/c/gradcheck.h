@@ -155,7 +155,7 @@ enum {
   ALL_LAYOUTS = 15
 };
 
-enum { GRADCHECK_INPUTS = 4 };
+enum { GRADCHECK_INPUTS = 5 };
 
 typedef struct {
   int ndim;

@@ -159,10 +159,13 @@ static sr_recurrent_plan plan_of(const layer *l) {
       .rows = l->rows,
       .batch = l->batch,
       .hidden = l->hidden,
+      .state = l->hidden,
+      .output_row = l->hidden,
+      .cells_row = l->hidden,
       .batch_sizes = l->batch_sizes,
       .offset = l->offset,
       .weight_hh = l->weight.data,
-      .memo = l->memo,
+      .memo_hh = l->memo,
       .bias_hh = l->bias.data,
       .h0 = l->h0.data,
       .c0 = cell ? l->c0.data : NULL,
@@ -183,12 +186,12 @@ static sr_recurrent_plan plan_of(const layer *l) {
 static void forward(layer *l) {
   make_results(l);
   sr_recurrent_plan plan = plan_of(l);
-  assert_int_equal(sr__cpu_recurrent(&plan), SR_OK);
+  assert_int_equal(sr__cpu_recurrent(1, &plan), SR_OK);
 }
 
 static void backward(layer *l) {
   sr_recurrent_plan plan = plan_of(l);
-  assert_int_equal(sr__cpu_recurrent_grad(&plan), SR_OK);
+  assert_int_equal(sr__cpu_recurrent_grad(1, &plan), SR_OK);
 }
 
 /* ---- forward against plain loops ---------------------------------------------------------- */
@@ -424,7 +427,7 @@ static void check_without_grad_h0(layer *l) {
   sr_recurrent_plan plan = plan_of(l);
   plan.grad_h0 = plan.grad_c0 = NULL;
   memset(l->grad_gates.data, 0, (size_t)l->grad_gates.count * sr_dtype_bytes(l->dtype));
-  assert_int_equal(sr__cpu_recurrent_grad(&plan), SR_OK);
+  assert_int_equal(sr__cpu_recurrent_grad(1, &plan), SR_OK);
   assert_memory_equal(kept.data, l->grad_gates.data, (size_t)kept.count * sr_dtype_bytes(l->dtype));
   free(kept.data);
 }
@@ -522,7 +525,7 @@ static void check_failing_allocations(layer *l) {
     for (int64_t n = 1; status != SR_OK; n++) {
       assert_true(n < 10);
       sr_memory_fail_at(n, false);
-      status = pass ? sr__cpu_recurrent_grad(&plan) : sr__cpu_recurrent(&plan);
+      status = pass ? sr__cpu_recurrent_grad(1, &plan) : sr__cpu_recurrent(1, &plan);
       assert_true(status == SR_OK || status == SR_MEMORY);
     }
     sr_memory_fail_at(0, false);
@@ -547,8 +550,8 @@ static void steady_state_takes_no_new_memory(void **state) {
   sr_recurrent_plan plan = plan_of(&l);
   sr_memory_info info[2];
   for (int i = 0; i < 2; i++) {
-    assert_int_equal(sr__cpu_recurrent(&plan), SR_OK);
-    assert_int_equal(sr__cpu_recurrent_grad(&plan), SR_OK);
+    assert_int_equal(sr__cpu_recurrent(1, &plan), SR_OK);
+    assert_int_equal(sr__cpu_recurrent_grad(1, &plan), SR_OK);
     info[i] = sr_memory_stats();
   }
   assert_int_equal(info[0].live_blocks, info[1].live_blocks);

@@ -213,47 +213,4 @@ for _, case in ipairs(cases) do
   end
 end
 
-TestRecurrent = {}
-
-for mode, gates in pairs {rnn_tanh = 1, rnn_relu = 1, lstm = 4, gru = 3} do
-  local function weights()
-    return random(-1, 1, {4 * gates, 3}), random(-1, 1, {4 * gates, 4}),
-      random(-1, 1, {4 * gates}), random(-1, 1, {4 * gates})
-  end
-  local function cells(batch) return mode == "lstm" and random(-1, 1, {batch, 4}) or nil end
-
-  for name, sizes in pairs {padded = {3, 3, 3}, packed = {3, 2, 2, 1}, single = {1}} do
-    for _, reverse in ipairs {false, true} do
-      TestRecurrent[("test_%s_%s_%s"):format(mode, name, reverse)] = function()
-        local rows = 0
-        for _, n in ipairs(sizes) do rows = rows + n end
-        local function f(x, h0, w_ih, w_hh, b_ih, b_hh, c0)
-          return core.recurrent(mode, x, sizes, h0, c0, w_ih, w_hh, b_ih, b_hh, reverse)
-        end
-        local x, h0 = random(-1, 1, {rows, 3}), random(-1, 1, {sizes[1], 4})
-        local w_ih, w_hh, b_ih, b_hh = weights()
-        gradcheck.check_layouts(mode, f, {x, h0, w_ih, w_hh, b_ih, b_hh, cells(sizes[1])})
-        gradcheck.check(mode .. " without state and biases", function(input, ih, hh)
-          return f(input, nil, ih, hh)
-        end, {x, w_ih, w_hh})
-      end
-    end
-  end
-
-  -- (T, B, I) without batch sizes is the packed form with constant ones.
-  TestRecurrent["test_three_dimensions_" .. mode] = function()
-    local x = random(-1, 1, {5, 2, 3})
-    local w_ih, w_hh, b_ih, b_hh = weights()
-    local function f(input)
-      return core.recurrent(mode, input, nil, nil, nil, w_ih, w_hh, b_ih, b_hh, false)
-    end
-    local out, hn = f(x)
-    lu.assertEquals(tostring(out.shape), "[5, 2, 4]")
-    lu.assertEquals(tostring(hn.shape), "[1, 2, 4]")
-    local rows = core.recurrent(mode, x:view(10, 3), 2, nil, nil, w_ih, w_hh, b_ih, b_hh, false)
-    lu.assertEquals(out:view(10, 4):totable(), rows:totable())
-    gradcheck.check_layouts(mode .. " (T, B, I)", f, {x})
-  end
-end
-
 os.exit(lu.LuaUnit.run())

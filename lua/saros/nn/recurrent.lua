@@ -1,13 +1,15 @@
 -- nn.RNN, nn.LSTM, nn.GRU: layers over whole sequences.
 --
--- All three are one class with another mode. A layer and direction is one call of
--- core.recurrent over packed rows (N, I): the rows of step 1, then of step 2, ...
--- with batch sizes for each step; a padded batch has the same size at every step.
+-- All three are one class with another mode. A layer with all its directions is one call of
+-- core.recurrent; the forms that PyTorch does not have and that change what happens in a
+-- step (peepholes, layer normalization, ...) are walked step by step in recurrent_steps.lua.
 --
--- Shapes, with D = 2 where bidirectional, else 1:
---   input   (T, B, input_size), (B, T, input_size) with batch_first, (T, input_size)
---   state   (D num_layers, B, hidden_size); without batch (D num_layers, hidden_size)
---   output  (T, B, D hidden_size), batch first or without batch like the input
+-- Shapes, with D = 2 where bidirectional, else 1, and P = proj_size or hidden_size:
+--   input   (T, B, input_size), (B, T, input_size) with batch_first, (T, input_size), or a
+--           PackedSequence
+--   state   h (D num_layers, B, P), c (D num_layers, B, hidden_size); without batch
+--           (D num_layers, P)
+--   output  (T, B, D P), batch first, without batch or packed like the input
 
 local core = require "saros.core"
 local options = require "saros.options"
@@ -18,6 +20,7 @@ local recurrent, is_tensor = core.recurrent, core.is_tensor
 local fail, show = options.fail, options.show
 
 ---@class saros.nn.RNNBase: saros.nn.Module
+---@field mode string rnn_tanh, rnn_relu, lstm or gru
 ---@field input_size integer
 ---@field hidden_size integer
 ---@field num_layers integer
@@ -25,8 +28,10 @@ local fail, show = options.fail, options.show
 ---@field batch_first boolean
 ---@field dropout number
 ---@field bidirectional boolean
+---@field proj_size integer 0: none
 local RNNBase = Module:extend("RNNBase")
 
+--- Options of PyTorch, then those it does not have.
 ---@class saros.nn.RNNOptions
 ---@field num_layers? integer default 1
 ---@field bias? boolean default true
@@ -35,85 +40,180 @@ local RNNBase = Module:extend("RNNBase")
 ---@field bidirectional? boolean default false
 ---@field device? string
 ---@field dtype? string
+---@field layer_norm? boolean default false: normalize both sums of the gates, and c (Ba et al., 2016)
+---@field recurrent_dropout? number default 0: of h where it meets weight_hh, with one mask for all
+--- steps, while training (Gal & Ghahramani, 2016)
+---@field zoneout? number|table default 0: probability that a unit of the state keeps its value of
+--- the step before; {h = .., c = ..} for an LSTM (Krueger et al., 2017)
+---@field learn_initial_state? boolean default false: the state that is used where none is given is
+--- a parameter (zeros at first), initial_h, initial_c: (D num_layers, 1, P or hidden_size)
+
+---@class saros.nn.LSTMOptions: saros.nn.RNNOptions
+---@field proj_size? integer default 0: h is projected to that many numbers
+---@field forget_bias? number bias of the forget gate at first (Jozefowicz et al., 2015)
+---@field peepholes? boolean default false: the gates see c (Gers & Schmidhuber, 2000)
+
+---@class saros.nn.GRUOptions: saros.nn.RNNOptions
+---@field reset? "after"|"before" default "after": whether the reset gate multiplies what weight_hh
+--- gave (PyTorch) or the state before that (Cho et al., 2014)
 
 local shared_fields = {
   {"bias", "boolean", true}, {"batch_first", "boolean", false}, {"dropout", "number", 0.0},
   {"bidirectional", "boolean", false}, {"device", "string?"}, {"dtype", "string?"},
+  {"layer_norm", "boolean", false}, {"recurrent_dropout", "number", 0.0},
+  {"zoneout", "number|table", 0.0}, {"learn_initial_state", "boolean", false},
 }
 
-local function signature(where, first_fields)
+local function signature(where, first_fields, last_fields)
   local fields = {
     {"input_size", "integer"}, {"hidden_size", "integer"}, {"num_layers", "integer", 1},
   }
-  table.move(first_fields, 1, #first_fields, #fields + 1, fields)
-  table.move(shared_fields, 1, #shared_fields, #fields + 1, fields)
+  for _, more in ipairs {first_fields, shared_fields, last_fields} do
+    table.move(more, 1, #more, #fields + 1, fields)
+  end
   return options.signature(where, fields)
 end
 
 -- ---- construction -------------------------------------------------------------
 
-local function check_sizes(where, o)
+local function check_probability(where, name, p)
+  if not (type(p) == "number" and p >= 0 and p <= 1) then
+    fail("%s: %s should be a number in range [0, 1], the probability of an element being "
+      .. "zeroed, got %s", where, name, show(p))
+  end
+end
+
+local function check_options(where, o)
   for _, name in ipairs {"input_size", "hidden_size", "num_layers"} do
     if o[name] < 1 then fail("%s: %s must be greater than 0, got %d", where, name, o[name]) end
   end
-  if not (o.dropout >= 0 and o.dropout <= 1) then
-    fail("%s: dropout should be a number in range [0, 1], the probability of an element being "
-      .. "zeroed, got %s", where, o.dropout)
-  end
+  check_probability(where, "dropout", o.dropout)
+  check_probability(where, "recurrent_dropout", o.recurrent_dropout)
   if o.dropout > 0 and o.num_layers == 1 then
     warn(("%s: dropout works between layers, so it does nothing with num_layers = 1"):format(where))
   end
+  local proj_size = o.proj_size or 0
+  if proj_size < 0 or proj_size >= o.hidden_size then
+    fail("%s: proj_size must be less than hidden_size %d, or 0 for no projection, got %d", where,
+      o.hidden_size, proj_size)
+  end
 end
 
--- Parameter names of a layer and direction, as PyTorch has them (layers from 0).
-local function parameter_names(layer, reverse, bias)
+-- Probabilities {h = .., c = ..} from a number or such a table.
+local function read_zoneout(where, given, states)
+  if type(given) == "number" then given = {h = given, c = states > 1 and given or nil} end
+  for name, p in pairs(given) do
+    if name ~= "h" and not (name == "c" and states > 1) then
+      fail("%s: zoneout has no '%s'; give a number%s", where, tostring(name),
+        states > 1 and " or {h = .., c = ..}" or "")
+    end
+    check_probability(where, "zoneout", p)
+  end
+  return {h = given.h or 0, c = given.c or 0}
+end
+
+-- Names of the parameters of a layer (from 1) and direction, as PyTorch has them (layers from
+-- 0), by what they are: names.weight_ih = "weight_ih_l0". Only those that this layer has.
+local function parameter_names(self, layer, reverse)
   local tail = ("_l%d%s"):format(layer - 1, reverse and "_reverse" or "")
+  local names = {reverse = reverse, order = {}}
+  local function add(condition, ...)
+    for _, name in ipairs(condition and {...} or {}) do
+      names[name] = name .. tail
+      table.insert(names.order, name)
+    end
+  end
+  add(true, "weight_ih", "weight_hh")
+  add(self.bias, "bias_ih", "bias_hh")
+  add(self.proj_size > 0, "weight_hr")
+  add(self.peepholes, "weight_peephole")
+  add(self.layer_norm, "norm_ih", "norm_hh")
+  add(self.layer_norm and self._states > 1, "norm_c", "norm_c_bias")
+  return names
+end
+
+-- Shapes by name. norm_*: gains of the layer normalization, whose shifts are the biases.
+local function parameter_shapes(self, inputs)
+  local hidden, width = self.hidden_size, self._gates * self.hidden_size
+  local state = self.proj_size > 0 and self.proj_size or hidden
   return {
-    weight_ih = "weight_ih" .. tail, weight_hh = "weight_hh" .. tail,
-    bias_ih = bias and "bias_ih" .. tail or nil, bias_hh = bias and "bias_hh" .. tail or nil,
-    reverse = reverse,
+    weight_ih = {width, inputs}, weight_hh = {width, state}, bias_ih = {width},
+    bias_hh = {width}, weight_hr = {state, hidden}, weight_peephole = {3, hidden},
+    norm_ih = {width}, norm_hh = {width}, norm_c = {hidden}, norm_c_bias = {hidden},
   }
 end
 
-local function add_parameters(self, names, inputs, made)
-  local rows = self._gates * self.hidden_size
-  self[names.weight_ih] = Parameter(core.empty(rows, inputs, made))
-  self[names.weight_hh] = Parameter(core.empty(rows, self.hidden_size, made))
-  if not self.bias then return end
-  self[names.bias_ih] = Parameter(core.empty(rows, made))
-  self[names.bias_hh] = Parameter(core.empty(rows, made))
-end
-
--- Called by the classes below with what their signature read.
-local function setup(self, o, mode)
-  check_sizes("nn." .. self.__name, o)
-  self.mode = mode
-  self.input_size, self.hidden_size, self.num_layers = o.input_size, o.hidden_size, o.num_layers
-  self.bias, self.batch_first = o.bias, o.batch_first
-  self.dropout, self.bidirectional = o.dropout, o.bidirectional
-  local directions = o.bidirectional and 2 or 1
-  local made = {device = o.device, dtype = o.dtype}
+local function add_parameters(self, made)
   local layers = {}
-  for layer = 1, o.num_layers do
-    local inputs = layer == 1 and o.input_size or o.hidden_size * directions
-    for direction = 1, directions do
-      local names = parameter_names(layer, direction == 2, o.bias)
-      add_parameters(self, names, inputs, made)
+  for layer = 1, self.num_layers do
+    local inputs = layer == 1 and self.input_size or self._directions * self._state_size
+    for direction = 1, self._directions do
+      local names, shapes = parameter_names(self, layer, direction == 2),
+        parameter_shapes(self, inputs)
+      for _, name in ipairs(names.order) do
+        self[names[name]] = Parameter(core.empty(shapes[name], made))
+      end
       layers[#layers + 1] = names
     end
   end
   rawset(self, "_layers", layers)
-  rawset(self, "_directions", directions)
+  if not self.learn_initial_state then return end
+  self.initial_h = Parameter(core.empty(#layers, 1, self._state_size, made))
+  if self._states > 1 then
+    self.initial_c = Parameter(core.empty(#layers, 1, self.hidden_size, made))
+  end
+end
+
+-- Called by the classes below with what their signature read.
+local function setup(self, o, mode)
+  local where = "nn." .. self.__name
+  check_options(where, o)
+  self.mode = mode
+  self.input_size, self.hidden_size, self.num_layers = o.input_size, o.hidden_size, o.num_layers
+  self.bias, self.batch_first = o.bias, o.batch_first
+  self.dropout, self.bidirectional = o.dropout, o.bidirectional
+  self.proj_size = o.proj_size or 0
+  self.layer_norm, self.recurrent_dropout = o.layer_norm, o.recurrent_dropout
+  self.zoneout = read_zoneout(where, o.zoneout, self._states)
+  self.learn_initial_state = o.learn_initial_state
+  self.forget_bias, self.peepholes, self.reset = o.forget_bias, o.peepholes, o.reset
+  rawset(self, "_directions", o.bidirectional and 2 or 1)
+  rawset(self, "_state_size", self.proj_size > 0 and self.proj_size or o.hidden_size)
+  local stepwise = o.layer_norm or o.peepholes or o.reset == "before" or self.zoneout.h > 0
+    or self.zoneout.c > 0
+  rawset(self, "_stepwise", stepwise or false)
   -- One layer, one direction, time first: what `forward` does without a detour.
-  rawset(self, "_plain", o.num_layers == 1 and directions == 1 and not o.batch_first)
+  rawset(self, "_plain", o.num_layers == 1 and not o.bidirectional and not o.batch_first
+    and self.proj_size == 0 and not stepwise and o.recurrent_dropout == 0
+    and not o.learn_initial_state)
+  add_parameters(self, {device = o.device, dtype = o.dtype})
   self:reset_parameters()
 end
 
---- Draw new values, as PyTorch draws them: uniform within 1 / sqrt(hidden_size).
+-- The forget gate's rows of the biases: together forget_bias.
+local function set_forget_bias(self)
+  local hidden = self.hidden_size
+  for _, names in ipairs(self._layers) do
+    self[names.bias_ih]:narrow(1, hidden + 1, hidden):fill_(self.forget_bias)
+    self[names.bias_hh]:narrow(1, hidden + 1, hidden):fill_(0)
+  end
+end
+
+--- Draw new values, as PyTorch draws them: uniform within 1 / sqrt(hidden_size). Gains of
+--- layer normalization are 1, learned initial states 0.
 function RNNBase:reset_parameters()
   local bound = 1 / math.sqrt(self.hidden_size)
   local _ <close> = core.no_grad()
-  for _, p in ipairs(self:parameters()) do p:uniform_(-bound, bound) end
+  for name, p in self:named_parameters() do
+    if name:find("^initial_") or name:find("^norm_c_bias") then
+      p:fill_(0)
+    elseif name:find("^norm_") then
+      p:fill_(1)
+    else
+      p:uniform_(-bound, bound)
+    end
+  end
+  if self.forget_bias then set_forget_bias(self) end
 end
 
 --- Does nothing; for scripts that call it in PyTorch.
@@ -131,7 +231,19 @@ local function list_sizes(t)
   return "(" .. tostring(t.shape):sub(2, -2) .. ")"
 end
 
--- Steps, batch and whether the input has a batch dimension.
+local function is_packed(value)
+  return type(value) == "table" and is_tensor(value.data) and value.batch_sizes ~= nil
+end
+
+local function check_last_size(self, input, dims)
+  if input:size(-1) == self.input_size then return end
+  local names = {"seq, ", self.batch_first and "batch, seq, " or "seq, batch, "}
+  fail("%s: expected input (%s%d), got %s: last size %d is not input_size %d", self.__name,
+    dims and names[dims - 1] or "rows, ", self.input_size, list_sizes(input), input:size(-1),
+    self.input_size)
+end
+
+-- Whether the input has a batch dimension.
 local function check_input(self, input)
   if not is_tensor(input) then
     fail("%s: %s, got %s", self.__name, expected_input(self), show(input))
@@ -141,22 +253,18 @@ local function check_input(self, input)
     fail("%s: %s, got %s: %d dimensions", self.__name, expected_input(self), list_sizes(input),
       dims)
   end
-  if input:size(dims) ~= self.input_size then
-    fail("%s: expected input (%s%d), got %s: last size %d is not input_size %d", self.__name,
-      dims == 2 and "seq, " or self.batch_first and "batch, seq, " or "seq, batch, ",
-      self.input_size, list_sizes(input), input:size(dims), self.input_size)
-  end
-  if input:numel() == 0 then
-    fail("%s: expected at least one step and one sequence, got %s", self.__name, list_sizes(input))
+  check_last_size(self, input, dims)
+  if input:size(dims == 3 and self.batch_first and 2 or 1) == 0 then
+    fail("%s: expected at least one step, got %s", self.__name, list_sizes(input))
   end
   return dims == 3
 end
 
--- A state tensor as (D num_layers, B, hidden_size).
-local function check_state(self, t, name, batch, batched)
-  local layers, hidden = #self._layers, self.hidden_size
-  local wanted = batched and ("(%d, %d, %d)"):format(layers, batch, hidden)
-    or ("(%d, %d)"):format(layers, hidden)
+-- A state tensor as (D num_layers, B, size).
+local function check_state(self, t, name, size, batch, batched)
+  local layers = #self._layers
+  local wanted = batched and ("(%d, %d, %d)"):format(layers, batch, size)
+    or ("(%d, %d)"):format(layers, size)
   if not is_tensor(t) then
     fail("%s: expected %s %s, got %s", self.__name, name, wanted, show(t))
   end
@@ -166,44 +274,78 @@ local function check_state(self, t, name, batch, batched)
   return batched and t or t:unsqueeze(2)
 end
 
+-- h0 and c0 as (D num_layers, B, ..), nil for zeros.
 local function check_states(self, state, batch, batched)
-  if state == nil then return nil, nil end
-  if self._states == 1 then return check_state(self, state, "h0", batch, batched), nil end
+  if state == nil then
+    if not self.learn_initial_state then return nil, nil end
+    return self.initial_h:expand(-1, batch, -1),
+      self.initial_c and self.initial_c:expand(-1, batch, -1)
+  end
+  if self._states == 1 then
+    return check_state(self, state, "h0", self._state_size, batch, batched), nil
+  end
   if type(state) ~= "table" or state[1] == nil or state[2] == nil then
     fail("%s: the state is a table {h, c}, got %s", self.__name, show(state))
   end
-  return check_state(self, state[1], "h0", batch, batched),
-    check_state(self, state[2], "c0", batch, batched)
+  return check_state(self, state[1], "h0", self._state_size, batch, batched),
+    check_state(self, state[2], "c0", self.hidden_size, batch, batched)
 end
 
 -- ---- forward -------------------------------------------------------------------------
 
--- One layer, in each of its directions: its output (N, D H); final states are added
--- to the lists hn and cn.
-local function run_layer(self, layer, x, sizes, h0, c0, hn, cn)
-  local outputs = {}
-  for direction = 1, self._directions do
-    local k = (layer - 1) * self._directions + direction
-    local names = self._layers[k]
-    outputs[direction], hn[k], cn[k] = recurrent(self.mode, x, sizes, h0 and h0[k], c0 and c0[k],
-      self[names.weight_ih], self[names.weight_hh], names.bias_ih and self[names.bias_ih],
-      names.bias_hh and self[names.bias_hh], names.reverse)
-  end
-  if self._directions == 1 then return outputs[1] end
-  return core.cat(outputs, 2)
+-- The parameters of direction k (of all layers) as core.recurrent takes them.
+local function weights_of(self, k)
+  local names = self._layers[k]
+  return self[names.weight_ih], self[names.weight_hh], names.bias_ih and self[names.bias_ih],
+    names.bias_hh and self[names.bias_hh], names.weight_hr and self[names.weight_hr]
 end
 
--- All layers over packed rows x (N, input_size); `sizes` are the batch sizes of the
--- steps, or one integer for all. Gives the output (N, D H) and hn, cn (D num_layers, B, H).
-function RNNBase:_run(x, sizes, h0, c0)
-  local hn, cn = {}, {}
+-- One layer in all its directions as one operation. x: (N, I) with the batch sizes of the
+-- steps, or (T, B, I) and nil. Gives output, hn (D, B, P), cn and, asked for, the cells.
+local function fused_layer(self, layer, x, sizes, batch, h0, c0, cells)
+  local k = (layer - 1) * self._directions + 1
+  local a, b, c, d, e = weights_of(self, k)
+  if self._directions == 1 then
+    return recurrent(self.mode, x, sizes, batch, h0, c0, cells, a, b, c, d, e)
+  end
+  return recurrent(self.mode, x, sizes, batch, h0, c0, cells, a, b, c, d, e,
+    weights_of(self, k + 1))
+end
+
+local function layer_function(self)
+  if self._stepwise or (self.recurrent_dropout > 0 and self.training) then
+    return require "saros.nn.recurrent_steps"
+  end
+  return fused_layer
+end
+
+-- The states of one layer, (D, B, ..), of those of all.
+local function part_of(self, state, layer)
+  if not state or self.num_layers == 1 then return state end
+  return state:narrow(1, (layer - 1) * self._directions + 1, self._directions)
+end
+
+local function joined(states)
+  return #states > 1 and core.cat(states, 1) or states[1]
+end
+
+-- All layers over x, see fused_layer. h0, c0, hn, cn: (D num_layers, B, ..).
+local function run_layers(self, x, sizes, batch, h0, c0, want_cells)
+  local hn, cn, run = {}, {}, layer_function(self)
+  local cells
   for layer = 1, self.num_layers do
     if layer > 1 and self.dropout > 0 and self.training then
       x = core.dropout(x, self.dropout, true)
     end
-    x = run_layer(self, layer, x, sizes, h0, c0, hn, cn)
+    local wanted = want_cells and layer == self.num_layers
+    if self._states == 1 then
+      x, hn[layer] = run(self, layer, x, sizes, batch, part_of(self, h0, layer))
+    else
+      x, hn[layer], cn[layer], cells = run(self, layer, x, sizes, batch, part_of(self, h0, layer),
+        part_of(self, c0, layer), wanted)
+    end
   end
-  return x, core.stack(hn, 1), cn[1] and core.stack(cn, 1)
+  return x, joined(hn), joined(cn), cells
 end
 
 local function pack_state(hn, cn)
@@ -211,8 +353,31 @@ local function pack_state(hn, cn)
   return hn
 end
 
+-- With the sequences in another order.
+local function reordered(state, indices)
+  return state and indices and state:index_select(2, indices) or state
+end
+
+local function forward_packed(self, packed, state, cells)
+  local x, batch = packed.data, packed.batch
+  if x:dim() ~= 2 then
+    fail("%s: expected packed data (rows, %d), got %s", self.__name, self.input_size,
+      list_sizes(x))
+  end
+  check_last_size(self, x)
+  local h0, c0 = check_states(self, state, batch, true)
+  if state then
+    h0, c0 = reordered(h0, packed.sorted_indices), reordered(c0, packed.sorted_indices)
+  end
+  local out, hn, cn, c = run_layers(self, x, packed.batch_sizes, batch, h0, c0, cells)
+  hn, cn = reordered(hn, packed.unsorted_indices), reordered(cn, packed.unsorted_indices)
+  local function same_structure(data) return packed:apply(function() return data end) end
+  return same_structure(out), pack_state(hn, cn), c and same_structure(c)
+end
+
 -- Any input but the plain one.
-local function forward_general(self, input, state)
+local function forward_general(self, input, state, cells)
+  if is_packed(input) then return forward_packed(self, input, state, cells) end
   local batched = check_input(self, input)
   local x = input
   if not batched then
@@ -220,43 +385,69 @@ local function forward_general(self, input, state)
   elseif self.batch_first then
     x = x:transpose(1, 2)
   end
-  local steps, batch = x:size(1), x:size(2)
-  local h0, c0 = check_states(self, state, batch, batched)
-  local out, hn, cn = self:_run(x:reshape(steps * batch, self.input_size), batch, h0, c0)
-  out = out:view(steps, batch, self._directions * self.hidden_size)
+  local h0, c0 = check_states(self, state, x:size(2), batched)
+  local out, hn, cn, c = run_layers(self, x, nil, nil, h0, c0, cells)
   if not batched then
-    return out:squeeze(2), pack_state(hn:squeeze(2), cn and cn:squeeze(2))
+    return out:squeeze(2), pack_state(hn:squeeze(2), cn and cn:squeeze(2)), c and c:squeeze(2)
   end
-  if self.batch_first then out = out:transpose(1, 2) end
-  return out, pack_state(hn, cn)
+  if self.batch_first then out, c = out:transpose(1, 2), c and c:transpose(1, 2) end
+  return out, pack_state(hn, cn), c
+end
+
+local read_options = options.signature("LSTM:forward", {{"cells", "boolean", false}})
+
+local function wants_cells(self, given)
+  if given == nil then return false end
+  local cells = read_options(given).cells
+  if cells and self._states == 1 then fail("%s: has no cell state to return", self.__name) end
+  return cells
 end
 
 --- Run over sequences.
----@param input saros.Tensor (T, B, input_size); (B, T, input_size); (T, input_size)
+---@param input saros.Tensor|saros.nn.PackedSequence (T, B, input_size); (B, T, input_size) with
+--- batch_first; (T, input_size)
 ---@param state? saros.Tensor|saros.Tensor[] h0; for an LSTM {h0, c0}; zeros where absent
----@return saros.Tensor output the last layer's output at each step
+---@param opts? {cells?: boolean} cells = true: an LSTM also gives its c after each step
+---@return saros.Tensor|saros.nn.PackedSequence output the last layer's output at each step
 ---@return saros.Tensor|saros.Tensor[] state after the last step: hn, for an LSTM {hn, cn}
-function RNNBase:forward(input, state)
-  if not (self._plain and state == nil and is_tensor(input) and input:dim() == 3) then
-    return forward_general(self, input, state)
+---@return saros.Tensor|saros.nn.PackedSequence|nil cells of the last layer, as the output
+function RNNBase:forward(input, state, opts)
+  if not (self._plain and state == nil and opts == nil and is_tensor(input)
+          and input:dim() == 3) then
+    return forward_general(self, input, state, wants_cells(self, opts))
   end
-  local steps, batch, size = input:size(1), input:size(2), input:size(3)
-  if size ~= self.input_size or steps == 0 or batch == 0 then check_input(self, input) end
-  local out, hn, cn = recurrent(self.mode, input, nil, nil, nil, self.weight_ih_l0,
-    self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0, false)
+  local steps, _, size = input:size(1), input:size(2), input:size(3)
+  if size ~= self.input_size or steps == 0 then check_input(self, input) end
+  local out, hn, cn = recurrent(self.mode, input, nil, nil, nil, nil, false, self.weight_ih_l0,
+    self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0)
   return out, cn and {hn, cn} or hn
+end
+
+local function show_zoneout(z)
+  if z.c == 0 or z.c == z.h then return z.h end
+  return ("{h=%s, c=%s}"):format(z.h, z.c)
 end
 
 function RNNBase:extra_repr()
   local words = {("%d, %d"):format(self.input_size, self.hidden_size)}
-  local function add(name, default)
-    if self[name] ~= default then words[#words + 1] = ("%s=%s"):format(name, self[name]) end
+  local function add(name, default, value)
+    if value == nil then value = self[name] end
+    if value ~= nil and value ~= default then words[#words + 1] = ("%s=%s"):format(name, value) end
   end
   add("num_layers", 1)
   add("bias", true)
   add("batch_first", false)
   add("dropout", 0)
   add("bidirectional", false)
+  add("proj_size", 0)
+  add("nonlinearity", "tanh")
+  add("layer_norm", false)
+  add("recurrent_dropout", 0)
+  add("zoneout", 0, show_zoneout(self.zoneout))
+  add("learn_initial_state", false)
+  add("forget_bias")
+  add("peepholes", false)
+  add("reset", "after")
   return table.concat(words, ", ")
 end
 
@@ -268,7 +459,7 @@ end
 local RNN = RNNBase:extend("RNN")
 RNN._gates, RNN._states = 1, 1
 
-local read_rnn = signature("nn.RNN", {{"nonlinearity", "string", "tanh"}})
+local read_rnn = signature("nn.RNN", {{"nonlinearity", "string", "tanh"}}, {})
 
 --- Options as saros.nn.RNNOptions, and nonlinearity = "tanh" or "relu".
 function RNN:init(...)
@@ -280,22 +471,35 @@ end
 
 --- Long short-term memory; gate order i, f, g, o. `local out, state = lstm(x, {h0, c0})`
 ---@class saros.nn.LSTM: saros.nn.RNNBase
----@overload fun(input_size: integer, hidden_size: integer, options?: saros.nn.RNNOptions): self
+---@overload fun(input_size: integer, hidden_size: integer, options?: saros.nn.LSTMOptions): self
 local LSTM = RNNBase:extend("LSTM")
 LSTM._gates, LSTM._states = 4, 2
 
-local read_lstm = signature("nn.LSTM", {})
+local read_lstm = signature("nn.LSTM", {},
+  {{"proj_size", "integer", 0}, {"forget_bias", "number?"}, {"peepholes", "boolean", false}})
 
-function LSTM:init(...) setup(self, read_lstm(...), "lstm") end
+--- Options as saros.nn.LSTMOptions.
+function LSTM:init(...)
+  local o = read_lstm(...)
+  if o.forget_bias and not o.bias then
+    fail("nn.LSTM: forget_bias needs bias = true")
+  end
+  setup(self, o, "lstm")
+end
 
 --- Gated recurrent unit; gate order r, z, n. `local out, hn = gru(x, h0)`
 ---@class saros.nn.GRU: saros.nn.RNNBase
----@overload fun(input_size: integer, hidden_size: integer, options?: saros.nn.RNNOptions): self
+---@overload fun(input_size: integer, hidden_size: integer, options?: saros.nn.GRUOptions): self
 local GRU = RNNBase:extend("GRU")
 GRU._gates, GRU._states = 3, 1
 
-local read_gru = signature("nn.GRU", {})
+local read_gru = signature("nn.GRU", {}, {{"reset", "string", "after"}})
 
-function GRU:init(...) setup(self, read_gru(...), "gru") end
+--- Options as saros.nn.GRUOptions.
+function GRU:init(...)
+  local o = read_gru(...)
+  options.one_of("nn.GRU", "reset", o.reset, {"after", "before"})
+  setup(self, o, "gru")
+end
 
 return {RNNBase = RNNBase, RNN = RNN, LSTM = LSTM, GRU = GRU}

@@ -33,4 +33,6 @@ const sr_recurrent_kernels SR_ISA_NAME(sr__recurrent_kernels) = {
   [SR_##mode] = {forward_##mode##_f64, backward_##mode##_f64, DIRECT_##mode},
     .float64 = {SR_RECURRENT_LIST(X)},
 #undef X
+    .add_float32 = add_rows_f32,
+    .add_float64 = add_rows_f64,
 };

@@ -13,8 +13,8 @@ bool sr__cpu_products_use_blis(void);
 
 sr_status sr__cpu_gemm(const sr_gemm *gemm);
 sr_status sr__cpu_affine(const sr_affine *affine);
-sr_status sr__cpu_recurrent(const sr_recurrent_plan *plan);
-sr_status sr__cpu_recurrent_grad(const sr_recurrent_plan *plan);
+sr_status sr__cpu_recurrent(int n, const sr_recurrent_plan *plans);
+sr_status sr__cpu_recurrent_grad(int n, const sr_recurrent_plan *plans);
 void sr__cpu_drop_memo(sr_memo *memo);
 
 #endif
