@@ -16,6 +16,7 @@ local nn = {Module = parts.Module, Parameter = parts.Parameter}
 local files = {
   linear = "Linear Identity Flatten",
   recurrent = "RNNBase RNN LSTM GRU",
+  attention = "BahdanauAttention LuongAttention",
   embedding = "Embedding Dropout",
   normalization = "LayerNorm BatchNorm1d",
   containers = "Sequential ModuleList ModuleDict",
