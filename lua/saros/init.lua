@@ -11,20 +11,22 @@ local core = require "saros.core"
 ---@field text saros.text
 ---@field plot saros.plot
 ---@field progress saros.progress
+---@field sequence_mask fun(lengths: integer[]|saros.Tensor, max_length?: integer): saros.Tensor
 ---@field version string
 ---@field cuda {is_available: fun(): boolean, device_count: fun(): integer}
 local saros = {}
 for name, value in pairs(core) do saros[name] = value end
 
 local parts = {nn = true, optim = true, data = true, text = true, plot = true, progress = true}
-local archive_functions = {save = true, load = true}
+-- Function -> the file that it is in.
+local functions = {save = "archive", load = "archive", sequence_mask = "masks"}
 
 local function load(self, name)
   local value
   if parts[name] then
     value = require("saros." .. name)
-  elseif archive_functions[name] then
-    value = require("saros.archive")[name]
+  elseif functions[name] then
+    value = require("saros." .. functions[name])[name]
   else
     return nil
   end
@@ -38,7 +40,7 @@ saros.save, saros.load = nil, nil
 -- pairs(saros) shows everything, loaded or not.
 local function iterate(self)
   for name in pairs(parts) do load(self, name) end
-  for name in pairs(archive_functions) do load(self, name) end
+  for name in pairs(functions) do load(self, name) end
   return next, self, nil
 end
 

@@ -516,15 +516,6 @@ function TestUtils:test_vectors()
     linear:parameters())
 end
 
-function TestUtils:test_detach()
-  local p = nn.Parameter(saros.ones(2))
-  local state = nn.detach {p * 2, {c = p * 3, k = 4}}
-  lu.assertFalse(state[1].requires_grad)
-  lu.assertFalse(state[2].c.requires_grad)
-  lu.assertEquals(state[2].k, 4)
-  lu.assertFalse(nn.detach(p * 2).requires_grad)
-end
-
 support.run {
   TestRecurrentGolden = TestRecurrentGolden, TestRecurrent = TestRecurrent,
   TestLayers = TestLayers, TestActivations = TestActivations, TestLosses = TestLosses,

@@ -1,9 +1,10 @@
--- saros.data: data sets, batches, files.
+-- saros.data: data sets, batches, long sequences, files.
 
 local core = require "saros.core"
 local options = require "saros.options"
 local dataset = require "saros.data.dataset"
 local files = require "saros.data.files"
+local sequences = require "saros.data.sequences"
 
 ---@class saros.data
 local data = {
@@ -11,6 +12,8 @@ local data = {
   Subset = dataset.Subset,
   random_split = dataset.random_split,
   batches = require("saros.data.loader").batches,
+  batchify = sequences.batchify,
+  tbptt = sequences.tbptt,
   read_lines = files.read_lines,
   list_files = files.list_files,
   path = files.path,

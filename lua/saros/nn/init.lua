@@ -10,6 +10,7 @@ require "saros.nn.state" -- adds state_dict, load_state_dict, to
 ---@field init saros.nn.init
 ---@field utils saros.nn.utils
 ---@field detach fun(state: any): any
+---@field reset_rows fun(state: any, rows: integer[]|saros.Tensor, initial: any): any
 local nn = {Module = parts.Module, Parameter = parts.Parameter}
 
 -- File -> the classes in it.
@@ -17,6 +18,7 @@ local files = {
   linear = "Linear Identity Flatten",
   recurrent = "RNNBase RNN LSTM GRU",
   cells = "RNNCellBase RNNCell LSTMCell GRUCell",
+  attention = "BahdanauAttention LuongAttention",
   embedding = "Embedding Dropout",
   normalization = "LayerNorm BatchNorm1d",
   containers = "Sequential ModuleList ModuleDict",
@@ -29,7 +31,8 @@ local loaders = {
   functional = function() return require "saros.nn.functional" end,
   init = function() return require "saros.nn.initializers" end,
   utils = function() return require "saros.nn.utils" end,
-  detach = function() return require("saros.nn.utils").detach end,
+  detach = function() return require("saros.nn.carry").detach end,
+  reset_rows = function() return require("saros.nn.carry").reset_rows end,
 }
 for file, names in pairs(files) do
   for name in names:gmatch("%S+") do

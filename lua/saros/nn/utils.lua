@@ -1,4 +1,4 @@
--- nn.utils: gradients clipped, parameters as one vector; nn.detach.
+-- nn.utils: gradients clipped, parameters as one vector.
 
 local core = require "saros.core"
 local options = require "saros.options"
@@ -109,25 +109,5 @@ function utils.vector_to_parameters(vector, parameters)
     at = at + p:numel()
   end
 end
-
-local deepest = 100
-
-local function detach(state, depth)
-  if core.is_tensor(state) then return state:detach() end
-  if type(state) ~= "table" then return state end
-  if depth > deepest then
-    fail("nn.detach: tables nested deeper than %d, or a table that contains itself", deepest)
-  end
-  local copy = {}
-  for key, value in pairs(state) do copy[key] = detach(value, depth + 1) end
-  return setmetatable(copy, getmetatable(state))
-end
-
---- The same values without their history: a tensor, or a table of tensors and tables, as the
---- state of a recurrent layer between two pieces of a long sequence.
----@generic T
----@param state T
----@return T
-function utils.detach(state) return detach(state, 1) end
 
 return utils
