@@ -19,10 +19,10 @@ local line = saros.ones(5, 1, 4) -- (T, B, I)
 
 local linear = nn.Linear(3, 2)
 local rnn = nn.RNN(4, 6)
--- The operation behind nn.RNN on `rows` rows.
-local function recurrent(rows, sizes, weight_ih)
-  return saros.recurrent("rnn_tanh", saros.ones(rows, 4), sizes, nil, nil, nil, false,
-    weight_ih or rnn.weight_ih_l0, rnn.weight_hh_l0)
+-- Arguments of the operation behind nn.RNN, for `rows` rows.
+local function rows_of(rows, sizes, weight_ih)
+  return "rnn_tanh", saros.ones(rows, 4), sizes, nil, nil, nil, false,
+    weight_ih or rnn.weight_ih_l0, rnn.weight_hh_l0
 end
 local two = nn.RNN(4, 6, {num_layers = 2, bidirectional = true, batch_first = true})
 local embedding = nn.Embedding(4, 3)
@@ -123,11 +123,11 @@ TestUse = wrong.tests {
   {"lstm_state_tensor", function() nn.LSTM(4, 6)(line, v) end, "LSTM", "{h, c}", "[3]"},
   {"lstm_state_half", function() nn.LSTM(4, 6)(line, {v}) end, "LSTM", "{h, c}"},
   {"core_recurrent_mode", function() saros.recurrent("elman", v) end, "recurrent", "elman"},
-  {"core_recurrent_rows", function() recurrent(5, 2) end, "recurrent", "5", "2"},
-  {"core_recurrent_growing", function() recurrent(3, {1, 2}) end, "2"},
-  {"core_recurrent_sum", function() recurrent(5, {2, 2}) end, "5"},
-  {"core_recurrent_overflow", function() recurrent(5, {huge, huge, huge, huge}) end, "batch"},
-  {"core_recurrent_weights", function() recurrent(5, 1, weight) end, "RNN", "[5, 4]"},
+  {"core_recurrent_rows", function() saros.recurrent(rows_of(5, 2)) end, "recurrent", "5", "2"},
+  {"core_recurrent_growing", function() saros.recurrent(rows_of(3, {1, 2})) end, "2"},
+  {"core_recurrent_sum", function() saros.recurrent(rows_of(5, {2, 2})) end, "5"},
+  {"core_recurrent_overflow", function() saros.recurrent(rows_of(5, {huge, huge, huge, huge})) end, "batch"},
+  {"core_recurrent_weights", function() saros.recurrent(rows_of(5, 1, weight)) end, "RNN", "[5, 4]"},
   {"core_recurrent_cells", function()
     saros.recurrent("gru", saros.ones(5, 4), 1, nil, nil, nil, true, weight, weight)
   end, "GRU", "no cell state"},
