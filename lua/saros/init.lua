@@ -3,6 +3,7 @@
 -- The functions of saros.core, and the library's parts, loaded when first named.
 
 local core = require "saros.core"
+local namespace = require "saros.namespace"
 
 ---@class saros
 ---@field nn saros.nn
@@ -16,30 +17,16 @@ local core = require "saros.core"
 local saros = {}
 for name, value in pairs(core) do saros[name] = value end
 
-local parts = {nn = true, optim = true, data = true, text = true, plot = true, progress = true}
-local archive_functions = {save = true, load = true}
-
-local function load(self, name)
-  local value
-  if parts[name] then
-    value = require("saros." .. name)
-  elseif archive_functions[name] then
-    value = require("saros.archive")[name]
-  else
-    return nil
-  end
-  rawset(self, name, value)
-  return value
-end
-
 -- core's save and load take lists; the library's take tables.
 saros.save, saros.load = nil, nil
 
--- pairs(saros) shows everything, loaded or not.
-local function iterate(self)
-  for name in pairs(parts) do load(self, name) end
-  for name in pairs(archive_functions) do load(self, name) end
-  return next, self, nil
+local loaders = {}
+for _, part in ipairs {"nn", "optim", "data", "text", "plot", "progress"} do
+  local title = "saros." .. part
+  loaders[part] = function() return namespace.strict(title, require(title)) end
+end
+for _, name in ipairs {"save", "load"} do
+  loaders[name] = function() return require("saros.archive")[name] end
 end
 
-return setmetatable(saros, {__index = load, __pairs = iterate})
+return namespace.lazy("saros", saros, loaders)
