@@ -2,6 +2,7 @@
 
 local namespace = require "saros.namespace"
 local parts = require "saros.nn.module"
+require "saros.nn.use" -- adds train, eval, apply, zero_grad, requires_grad_
 require "saros.nn.state" -- adds state_dict, load_state_dict, to
 
 ---@class saros.nn
