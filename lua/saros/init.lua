@@ -12,6 +12,7 @@ local namespace = require "saros.namespace"
 ---@field text saros.text
 ---@field plot saros.plot
 ---@field progress saros.progress
+---@field script saros.script
 ---@field version string
 ---@field cuda {is_available: fun(): boolean, device_count: fun(): integer}
 local saros = {}
@@ -21,7 +22,7 @@ for name, value in pairs(core) do saros[name] = value end
 saros.save, saros.load = nil, nil
 
 local loaders = {}
-for _, part in ipairs {"nn", "optim", "data", "text", "plot", "progress"} do
+for _, part in ipairs {"nn", "optim", "data", "text", "plot", "progress", "script"} do
   local title = "saros." .. part
   loaders[part] = function() return namespace.strict(title, require(title)) end
 end
