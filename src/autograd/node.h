@@ -1,4 +1,4 @@
-/* node.h: the layout of a tape node, shared by tape.c and backward.c only. */
+/* node.h: the layout of a tape node, shared by the files of this folder only. */
 #ifndef SR_AUTOGRAD_NODE_H
 #define SR_AUTOGRAD_NODE_H
 
@@ -48,5 +48,22 @@ struct sr_node {
 
 static inline bool sr__edge_leads(const sr_edge *edge) { return edge->node || edge->leaf; }
 void sr__node_free_saved(sr_node *node);
+
+/* ---- between backward.c, which runs the pass, and give.c ---------------------------------- */
+
+/* sr_gradients asks for gradients of these instead of accumulating in leaves. */
+typedef struct {
+  int n;
+  sr_tensor *const *inputs;
+  sr_tensor **grads;
+} sr_capture;
+
+/* Where the running pass puts gradients; NULL: into the leaves' grad. */
+void sr__capture_into(const sr_capture *capture);
+/* What has arrived at the edge so far, or NULL. */
+const sr_tensor *sr__edge_gradient(const sr_edge *edge);
+/* After a node's backward returned `status`: buffers (sr__grad_buffer) that a failure left
+ * unwritten are not taken for gradients. */
+void sr__settle_buffers(sr_node *node, sr_status status);
 
 #endif
