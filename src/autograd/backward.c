@@ -2,7 +2,9 @@
  *
  * 1. discover: from the roots along the edges, count for every node the users
  *    that will send it a gradient.
- * 2. run: take a node all of whose users are done, call its operation's
+ * 2. prune, where gradients of certain tensors are asked for (sr_gradients): what
+ *    does not lead to them neither runs nor is sent anything.
+ * 3. run: take a node all of whose users are done, call its operation's
  *    backward, which gives gradients to its edges.
  * Lists run through the nodes themselves, so neither depth nor memory limits
  * the length of a chain. */
@@ -15,6 +17,7 @@
 typedef struct {
   bool retain_graph;
   const sr_capture *capture; /* NULL: into the leaves' grad */
+  uint64_t oldest;           /* order of the first node that matters */
   sr_node *ready, *all;
 } pass;
 
@@ -27,36 +30,103 @@ void sr_set_detect_anomaly(bool on) { detect_anomaly = on; }
 
 /* ---- the pass ------------------------------------------------------------------------ */
 
+static void push_ready(pass *p, sr_node *node) {
+  node->next = p->ready;
+  p->ready = node;
+}
+
+static sr_node *pop_ready(pass *p) {
+  sr_node *node = p->ready;
+  p->ready = node->next;
+  return node;
+}
+
 static void visit(pass *p, sr_node *node) {
   if (node->visited) return;
   node->visited = true;
+  node->runs = node->wanted = !p->capture;
   node->references++; /* the pass's own */
   node->waiting = 0;
   node->all = p->all;
   p->all = node;
-  node->next = p->ready;
-  p->ready = node;
+  push_ready(p, node);
 }
 
 /* Reaches every node behind those in p->ready, which is empty afterwards. */
 static void discover(pass *p) {
   while (p->ready) {
-    sr_node *node = p->ready;
-    p->ready = node->next;
+    sr_node *node = pop_ready(p);
     for (uint32_t i = 0; i < node->n_inputs; i++) {
       sr_node *behind = node->edges[i].node;
-      if (!behind) continue;
+      if (!behind || behind->order < p->oldest) continue;
       visit(p, behind);
       behind->waiting++;
     }
   }
 }
 
-static void user_done(pass *p, sr_node *node) {
-  if (--node->waiting > 0) return;
-  node->next = p->ready;
-  p->ready = node;
+/* Nodes that wait for nobody are ready. */
+static void collect_ready(pass *p) {
+  for (sr_node *node = p->all; node; node = node->all)
+    if (node->waiting == 0 && node->wanted) push_ready(p, node);
 }
+
+static void user_done(pass *p, sr_node *node) {
+  if (--node->waiting == 0) push_ready(p, node);
+}
+
+/* ---- pruning ---------------------------------------------------------------------- */
+
+/* Nothing older than all inputs can lead to one; a leaf may hang on any node. */
+static uint64_t oldest_input(const sr_capture *c) {
+  uint64_t oldest = UINT64_MAX;
+  for (int i = 0; i < c->n; i++) {
+    uint64_t order = c->inputs[i]->node ? c->inputs[i]->node->order : 0;
+    if (order < oldest) oldest = order;
+  }
+  return oldest;
+}
+
+/* All nodes in a list through `next`, each before its users. Uses up `waiting`. */
+static sr_node *sources_first(pass *p) {
+  sr_node *list = NULL;
+  for (sr_node *node = p->all; node; node = node->all)
+    if (node->waiting == 0) push_ready(p, node);
+  while (p->ready) {
+    sr_node *node = pop_ready(p);
+    node->next = list;
+    list = node;
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+      sr_node *behind = node->edges[i].node;
+      if (behind && behind->visited) user_done(p, behind);
+    }
+  }
+  return list;
+}
+
+static bool wants_any(const sr_node *node) {
+  for (uint32_t i = 0; i < node->n_inputs; i++)
+    if (sr__wants(node, (int)i)) return true;
+  return false;
+}
+
+static void prune(pass *p) {
+  for (int i = 0; i < p->capture->n; i++) {
+    sr_node *node = p->capture->inputs[i]->node;
+    if (node && node->visited) node->captured = node->wanted = true;
+  }
+  for (sr_node *node = sources_first(p); node; node = node->next) {
+    node->runs = wants_any(node);
+    if (node->runs) node->wanted = true;
+  }
+  for (sr_node *node = p->all; node; node = node->all)
+    for (uint32_t i = 0; node->runs && i < node->n_inputs; i++) {
+      sr_node *behind = node->edges[i].node;
+      if (behind && behind->wanted) behind->waiting++;
+    }
+}
+
+/* ---- running ---------------------------------------------------------------------- */
 
 static sr_status capture_outputs(const pass *p, sr_node *node) {
   for (uint32_t k = 0; k < node->n_outputs; k++) {
@@ -67,7 +137,7 @@ static sr_status capture_outputs(const pass *p, sr_node *node) {
       sr_tensor_release(o->retained->grad);
       o->retained->grad = copy;
     }
-    for (int i = 0; p->capture && i < p->capture->n; i++) {
+    for (int i = 0; node->captured && i < p->capture->n; i++) {
       const sr_tensor *t = p->capture->inputs[i];
       if (t->node != node || t->output != k || !o->grad) continue;
       sr_tensor_release(p->capture->grads[i]);
@@ -118,19 +188,25 @@ static sr_status call_backward(sr_node *node) {
   return status;
 }
 
+static sr_status run_node(pass *p, sr_node *node) {
+  SR_TRY(call_backward(node));
+  if (!p->retain_graph && node->n_saved) {
+    sr__node_free_saved(node);
+    node->released = true;
+  }
+  for (uint32_t i = 0; i < node->n_inputs; i++) {
+    sr_node *behind = node->edges[i].node;
+    if (behind && behind->wanted) user_done(p, behind);
+  }
+  return SR_OK;
+}
+
 static sr_status run(pass *p) {
   while (p->ready) {
-    sr_node *node = p->ready;
-    p->ready = node->next;
+    sr_node *node = pop_ready(p);
     if (interrupted) return sr__fail(SR_INTERRUPTED, "backward: interrupted");
     SR_TRY(capture_outputs(p, node));
-    SR_TRY(call_backward(node));
-    if (!p->retain_graph && node->n_saved) {
-      sr__node_free_saved(node);
-      node->released = true;
-    }
-    for (uint32_t i = 0; i < node->n_inputs; i++)
-      if (node->edges[i].node) user_done(p, node->edges[i].node);
+    if (node->runs) SR_TRY(run_node(p, node));
   }
   return SR_OK;
 }
@@ -139,7 +215,7 @@ static void finish(pass *p) {
   while (p->all) {
     sr_node *node = p->all;
     p->all = node->all;
-    node->visited = false;
+    node->visited = node->captured = node->runs = node->wanted = false;
     for (uint32_t k = 0; k < node->n_outputs; k++) {
       sr_tensor_release(node->outputs[k].grad);
       node->outputs[k].grad = NULL;
@@ -194,12 +270,9 @@ static sr_status start(pass *p, int n, sr_tensor *const *outputs, sr_tensor *con
     if (outputs[i]->node) visit(p, outputs[i]->node);
   }
   discover(p);
+  if (p->capture) prune(p);
   for (int i = 0; i < n; i++) SR_TRY(seed(outputs[i], gradients ? gradients[i] : NULL));
-  for (sr_node *node = p->all; node; node = node->all)
-    if (node->waiting == 0) {
-      node->next = p->ready;
-      p->ready = node;
-    }
+  collect_ready(p);
   return SR_OK;
 }
 
@@ -250,7 +323,7 @@ sr_status sr_gradients(int n_outputs, sr_tensor *const *outputs, sr_tensor *cons
       return sr__fail(SR_STATE, "grad: input %d does not require gradients", i + 1);
   }
   sr_capture capture = {n_inputs, inputs, out};
-  pass p = {.retain_graph = retain_graph, .capture = &capture};
+  pass p = {.retain_graph = retain_graph, .capture = &capture, .oldest = oldest_input(&capture)};
   sr_status status = run_pass(&p, n_outputs, outputs, gradients);
   if (!status) share_repeated(&capture);
   if (!status && !allow_unused) status = check_all_reached(n_inputs, out);

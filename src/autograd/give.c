@@ -30,7 +30,8 @@ static sr_tensor **leaf_slot(sr_tensor *leaf) {
 static target target_of(const sr_edge *edge) {
   if (edge->node) {
     sr_output *o = &edge->node->outputs[edge->output];
-    return (target){&o->grad, o->backend, o->sizes, o->ndim, o->dtype, false};
+    sr_tensor **slot = edge->node->wanted ? &o->grad : NULL;
+    return (target){slot, o->backend, o->sizes, o->ndim, o->dtype, false};
   }
   sr_tensor *t = edge->leaf;
   return (target){leaf_slot(t), sr__backend_of(t), t->sizes, t->ndim, t->dtype, true};
@@ -164,7 +165,7 @@ void sr__settle_buffers(sr_node *node, sr_status status) {
 
 bool sr__wants(const sr_node *node, int input) {
   const sr_edge *edge = &node->edges[input];
-  if (edge->node) return true;
+  if (edge->node) return edge->node->wanted;
   return edge->leaf && leaf_slot(edge->leaf);
 }
 

@@ -35,8 +35,12 @@ struct sr_node {
   size_t bytes;
   int32_t references;
   uint32_t n_outputs, n_inputs, n_saved;
-  bool visited;    /* belongs to the running pass */
   bool released;   /* what it kept was freed by a backward pass */
+  bool visited;    /* belongs to the running pass, */
+  bool captured;   /* which was asked for a gradient of its outputs, */
+  bool runs;       /* calls its backward, */
+  bool wanted;     /* sends it gradients: it runs or is captured */
+  uint64_t order;  /* edges lead to nodes of lower order */
   int64_t waiting; /* users whose gradient has not come yet */
   sr_node *next;   /* in the list of ready nodes, or of nodes to free */
   sr_node *all;    /* in the list of nodes of the pass */

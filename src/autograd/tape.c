@@ -46,10 +46,12 @@ static sr_status node_new(const sr_op *op, int n_outputs, sr_tensor *const *outp
   size_t parameters_at = sizes_at + rounded(dims * sizeof(int64_t));
   size_t bytes = parameters_at + parameter_bytes;
 
+  static uint64_t nodes_made;
   char *block;
   SR_TRY(sr__new(bytes, (void **)&block));
   sr_node *node = (sr_node *)block;
   *node = (sr_node){.op = op,
+                    .order = nodes_made++,
                     .bytes = bytes,
                     .references = 1,
                     .n_outputs = (uint32_t)n_outputs,
