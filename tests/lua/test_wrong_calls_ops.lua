@@ -229,6 +229,23 @@ TestAutograd = wrong.tests {
     b:mul_(2)
     b:sum():backward()
   end, "tanh"},
+  {"no_grad_view_of_leaf", function()
+    local view = saros.no_grad(function() return leaf[1] end)
+    view:zero_()
+  end, "zero_: ", "no_grad"},
+  {"no_grad_view_of_result", function()
+    local result = leaf * 2
+    local view = saros.no_grad(function() return result:t() end)
+    view:mul_(2)
+  end, "mul_: ", "no_grad"},
+  {"no_grad_view_of_view", function()
+    local view = saros.no_grad(function() return leaf:view(4) end)
+    view[1] = 0
+  end, "assign", "no_grad"},
+  {"no_grad_view_seen_outside", function()
+    local view = saros.no_grad(function() return leaf:view(4) end)
+    view[{ {1, 2} }]:uniform_()
+  end, "uniform_: ", "no_grad"},
   {"requires_grad_of_result", function() (leaf * 2):requires_grad_(false) end, "requires_grad"},
   {"requires_grad_of_int", function() ids:requires_grad_() end, "requires_grad", "int64"},
   {"requires_grad_set_string", function() x.requires_grad = "yes" end, "requires_grad", "string"},
