@@ -4,62 +4,21 @@
 -- languages it belongs to. This is PyTorch's tutorial "NLP From Scratch: Classifying Names
 -- with a Character-Level RNN": the same data, model, training and numbers.
 
-local usage = [[
-usage: saros 710_names_classification.lua [options] [name ...]
-
-Trains a character-level RNN on surnames, or loads the one it trained before, tests it on
-names that it has not seen, and tells the language of the names given.
-
-  --epochs N      passes over the training data (27)
-  --seed N        of the first weights and of the order of the names (1)
-  --device NAME   cpu or cuda (cpu: each name is a few tiny steps, too little for a GPU)
-  --data FOLDER   one file per language, one name per line (the data set "names")
-  --retrain       train, even if a trained model is there
-  --help          this text
-
-The model and the pictures are kept in the folder out/.]]
-
 local saros = require "saros"
 local nn, optim, data, text, plot = saros.nn, saros.optim, saros.data, saros.text, saros.plot
 
--- ---- Options ---------------------------------------------------------------------------
-
-local function quit(message)
-  io.stderr:write(message, "\n(--help shows the options)\n")
-  os.exit(2)
-end
-
-local function whole_number(option, word)
-  local number = math.tointeger(tonumber(word))
-  if not number or number < 0 then
-    quit(("%s: a whole number expected, got %s"):format(option, word or "nothing"))
-  end
-  return number
-end
-
-local options = {epochs = 27, seed = 1, device = "cpu", names = {}}
-local i = 1
-while arg[i] do
-  local word, value = arg[i], arg[i + 1]
-  if word == "--epochs" or word == "--seed" then
-    options[word:sub(3)] = whole_number(word, value)
-    i = i + 1
-  elseif word == "--device" or word == "--data" then
-    if not value then quit(word .. ": a value expected") end
-    options[word:sub(3)] = value
-    i = i + 1
-  elseif word == "--retrain" then
-    options.retrain = true
-  elseif word == "--help" then
-    print(usage)
-    os.exit(0)
-  elseif word:sub(1, 1) == "-" then
-    quit("unknown option " .. word)
-  else
-    table.insert(options.names, word)
-  end
-  i = i + 1
-end
+local options = saros.script.options {
+  [[
+Trains a character-level RNN on surnames, or loads the one it trained before, tests it on
+names that it has not seen, and tells the language of the names given. The model and the
+pictures are kept in the folder out/.]],
+  arguments = "[name ...]",
+  {"epochs", "integer", 27, "passes over the training data"},
+  {"seed", "integer", 1, "of the first weights and of the order of the names"},
+  {"device", "device", "cpu", "cpu or cuda; a name is a few tiny steps, too little for a GPU"},
+  {"data", "folder", nil, 'one file per language, one name per line (the data set "names")'},
+  {"retrain", "flag", false, "train, even if a trained model is there"},
+}
 
 saros.set_default_device(options.device)
 saros.manual_seed(options.seed)
@@ -112,7 +71,7 @@ function Names:get(index)
 end
 
 local names = Names(options.data or data.path("names"))
-if #names == 0 then quit("no .txt file with names in the folder of the data") end
+if #names == 0 then saros.script.quit("--data: no .txt file with names in it") end
 local languages = names.languages
 local train, test = data.random_split(names, {0.85, 0.15},
   {generator = saros.Generator():manual_seed(2024)})
@@ -174,7 +133,7 @@ end
 -- A model is kept with its languages: for others it is of no use.
 local folder, model_file = "out", "out/names_classification.safetensors"
 local made, complaint = saros.make_directory(folder)
-if not made then quit(complaint) end
+if not made then saros.script.quit(complaint) end
 
 local function load_model()
   if options.retrain or not saros.file_exists(model_file) then return false end
@@ -245,5 +204,5 @@ local function predict(name)
   end
 end
 
-if #options.names == 0 then options.names = {"Dovesky", "Jackson", "Satoshi", "Rossi"} end
-for _, name in ipairs(options.names) do predict(name) end
+if #options == 0 then options = {"Dovesky", "Jackson", "Satoshi", "Rossi"} end
+for _, name in ipairs(options) do predict(name) end

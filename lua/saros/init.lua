@@ -3,6 +3,7 @@
 -- The functions of saros.core, and the library's parts, loaded when first named.
 
 local core = require "saros.core"
+local namespace = require "saros.namespace"
 
 ---@class saros
 ---@field nn saros.nn
@@ -12,36 +13,23 @@ local core = require "saros.core"
 ---@field plot saros.plot
 ---@field progress saros.progress
 ---@field sequence_mask fun(lengths: integer[]|saros.Tensor, max_length?: integer): saros.Tensor
+---@field script saros.script
 ---@field version string
 ---@field cuda {is_available: fun(): boolean, device_count: fun(): integer}
 local saros = {}
 for name, value in pairs(core) do saros[name] = value end
 
-local parts = {nn = true, optim = true, data = true, text = true, plot = true, progress = true}
--- Function -> the file that it is in.
-local functions = {save = "archive", load = "archive", sequence_mask = "masks"}
-
-local function load(self, name)
-  local value
-  if parts[name] then
-    value = require("saros." .. name)
-  elseif functions[name] then
-    value = require("saros." .. functions[name])[name]
-  else
-    return nil
-  end
-  rawset(self, name, value)
-  return value
-end
-
 -- core's save and load take lists; the library's take tables.
 saros.save, saros.load = nil, nil
 
--- pairs(saros) shows everything, loaded or not.
-local function iterate(self)
-  for name in pairs(parts) do load(self, name) end
-  for name in pairs(functions) do load(self, name) end
-  return next, self, nil
+local loaders = {}
+for _, part in ipairs {"nn", "optim", "data", "text", "plot", "progress", "script"} do
+  local title = "saros." .. part
+  loaders[part] = function() return namespace.strict(title, require(title)) end
+end
+-- Function -> the file that it is in.
+for name, file in pairs {save = "archive", load = "archive", sequence_mask = "masks"} do
+  loaders[name] = function() return require("saros." .. file)[name] end
 end
 
-return setmetatable(saros, {__index = load, __pairs = iterate})
+return namespace.lazy("saros", saros, loaders)

@@ -181,7 +181,8 @@ local function arrange(where, fields, ...)
   end
   while count > #fields and arguments[count] == nil do count = count - 1 end
   if count > #fields then
-    fail("%s: takes at most %d arguments, got %d", where, #fields, count)
+    fail("%s: takes at most %d argument%s, got %d", where, #fields, #fields == 1 and "" or "s",
+      count)
   end
   return arguments, count, named
 end

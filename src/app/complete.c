@@ -56,6 +56,13 @@ static void add_keys(lua_State *L, int found, const request *r, int table) {
       add_candidate(L, found, r, lua_tostring(L, -2));
 }
 
+/* The names that a namespace of the library loads when they are asked for. */
+static void add_loadable(lua_State *L, int found, const request *r) {
+  int type = luaL_getmetafield(L, -1, "__loaders");
+  if (type == LUA_TTABLE) add_keys(L, found, r, lua_gettop(L));
+  if (type != LUA_TNIL) lua_pop(L, 1);
+}
+
 /* A tensor's __index is a C function; what it looks in are its upvalues. */
 static void add_upvalues(lua_State *L, int found, const request *r) {
   if (luaL_getmetafield(L, -1, "__index") == LUA_TNIL) return;
@@ -83,10 +90,23 @@ static bool step_to_index(lua_State *L) {
 static void add_fields(lua_State *L, int found, const request *r) {
   for (int links = 0; links < MOST_LINKS; links++) {
     if (lua_istable(L, -1)) add_keys(L, found, r, lua_gettop(L));
+    add_loadable(L, found, r);
     add_upvalues(L, found, r);
     if (!step_to_index(L)) break;
   }
   lua_pop(L, 1);
+}
+
+/* Push what a namespace loads under this name, if it does. */
+static bool load_field(lua_State *L, int slot, const char *name, size_t size) {
+  if (luaL_getmetafield(L, slot, "__loaders") == LUA_TNIL) return false;
+  lua_pushlstring(L, name, size);
+  bool known = lua_istable(L, -2) && lua_rawget(L, -2) != LUA_TNIL;
+  lua_settop(L, slot);
+  if (!known) return false;
+  lua_pushlstring(L, name, size);
+  lua_gettable(L, slot);
+  return true;
 }
 
 /* Replace the value on top by its field. */
@@ -97,6 +117,7 @@ static void step_to_field(lua_State *L, const char *name, size_t size) {
       lua_pushlstring(L, name, size);
       if (lua_rawget(L, slot) != LUA_TNIL) break;
       lua_pop(L, 1);
+      if (load_field(L, slot, name, size)) break;
     }
     if (!step_to_index(L)) break;
   }

@@ -57,7 +57,8 @@ sr_status sr__finish(const sr_op *op, sr_tensor *y, int n_inputs, sr_tensor *con
 /* ---- in place --------------------------------------------------------------------------- */
 
 /* Before an in-place operation on x that reads the other inputs: refuses a leaf that
- * requires gradients, and views whose history cannot be kept. */
+ * requires gradients, views whose history cannot be kept, and, outside no_grad, views that were
+ * made inside. */
 sr_status sr__check_in_place(const char *name, sr_tensor *x, int n_inputs,
                              sr_tensor *const *inputs);
 /* After it: counts the change, and, if it has to be recorded, makes x the output of a new

@@ -2,7 +2,9 @@
  *
  * 1. discover: from the roots along the edges, count for every node the users
  *    that will send it a gradient.
- * 2. run: take a node all of whose users are done, call its operation's
+ * 2. prune, where gradients of certain tensors are asked for (sr_gradients): what
+ *    does not lead to them neither runs nor is sent anything.
+ * 3. run: take a node all of whose users are done, call its operation's
  *    backward, which gives gradients to its edges.
  * Lists run through the nodes themselves, so neither depth nor memory limits
  * the length of a chain. */
@@ -12,20 +14,13 @@
 #include "autograd/node.h"
 #include "base/memory.h"
 
-/* sr_gradients asks for gradients of these instead of accumulating in leaves. */
-typedef struct {
-  int n;
-  sr_tensor *const *inputs;
-  sr_tensor **grads;
-} capture_list;
-
 typedef struct {
   bool retain_graph;
-  const capture_list *capture; /* NULL: into the leaves' grad */
+  const sr_capture *capture; /* NULL: into the leaves' grad */
+  uint64_t oldest;           /* order of the first node that matters */
   sr_node *ready, *all;
 } pass;
 
-static const capture_list *capturing; /* of the running pass */
 static bool running;
 static bool detect_anomaly;
 static volatile sig_atomic_t interrupted;
@@ -33,205 +28,105 @@ static volatile sig_atomic_t interrupted;
 void sr_interrupt(void) { interrupted = 1; }
 void sr_set_detect_anomaly(bool on) { detect_anomaly = on; }
 
-/* ---- where gradients go ---------------------------------------------------------------- */
-
-typedef struct {
-  sr_tensor **slot; /* NULL: not wanted */
-  const sr_backend *backend;
-  const int64_t *sizes;
-  uint8_t ndim, dtype;
-  bool leaf;
-} target;
-
-static sr_tensor **leaf_slot(sr_tensor *leaf) {
-  if (!capturing) return &leaf->grad;
-  for (int i = 0; i < capturing->n; i++)
-    if (capturing->inputs[i] == leaf) return &capturing->grads[i];
-  return NULL;
-}
-
-static target target_of(const sr_edge *edge) {
-  if (edge->node) {
-    sr_output *o = &edge->node->outputs[edge->output];
-    return (target){&o->grad, o->backend, o->sizes, o->ndim, o->dtype, false};
-  }
-  sr_tensor *t = edge->leaf;
-  return (target){leaf_slot(t), sr__backend_of(t), t->sizes, t->ndim, t->dtype, true};
-}
-
-/* Nobody else sees its values, and adding in place cannot alias. */
-static bool exclusive(const sr_tensor *t) {
-  return t->references == 1 && t->storage->references == 1 && t->contiguous;
-}
-
-/* sum += g, in place. */
-static sr_status add_into(sr_tensor *sum, const sr_tensor *g) {
-  sr_loop loop;
-  if (!sr__loop(&loop, sum->ndim, sum->sizes, 3, (const sr_tensor *[]){sum, sum, g})) return SR_OK;
-  sr__changed(sum);
-  return sr__backend_of(sum)->map(SR_MAP_add, (sr_dtype)sum->dtype, &loop, (double[2]){0});
-}
-
-static bool target_has_shape(const target *to, const sr_tensor *g) {
-  if (to->ndim != g->ndim) return false;
-  for (int d = 0; d < g->ndim; d++)
-    if (to->sizes[d] != g->sizes[d]) return false;
-  return true;
-}
-
-/* g in the target's shape and dtype; takes over and gives one reference. */
-static sr_status fit(const target *to, sr_tensor **g) {
-  sr_tensor *fitted = NULL;
-  sr_status status = SR_OK;
-  if (!target_has_shape(to, *g)) {
-    status = sr__sum_to(*g, to->ndim, to->sizes, &fitted);
-    sr_tensor_release(*g);
-    *g = fitted;
-    if (status) return status;
-  }
-  if ((*g)->dtype != to->dtype) {
-    status = sr__as(*g, (sr_dtype)to->dtype, &fitted);
-    sr_tensor_release(*g);
-    *g = fitted;
-  }
-  return status;
-}
-
-/* The first gradient of a slot: a leaf keeps it as its grad, so it must be its own. */
-static sr_status store(const target *to, sr_tensor *g) {
-  if (to->leaf && !exclusive(g)) {
-    sr_tensor *copy;
-    sr_status status = sr__copied(g, &copy);
-    sr_tensor_release(g);
-    if (status) return status;
-    g = copy;
-  }
-  *to->slot = g;
-  return SR_OK;
-}
-
-/* Make the slot's tensor one that may be added into. A leaf's grad is: adding to
- * it is what backward is for. */
-static sr_status own(const target *to) {
-  if (to->leaf || exclusive(*to->slot)) return SR_OK;
-  sr_tensor *copy;
-  SR_TRY(sr__copied(*to->slot, &copy));
-  sr_tensor_release(*to->slot);
-  *to->slot = copy;
-  return SR_OK;
-}
-
-sr_status sr__give(sr_node *node, int input, sr_tensor *g) {
-  const sr_edge *edge = &node->edges[input];
-  if (!g) return SR_OK;
-  if (!sr__edge_leads(edge)) {
-    sr_tensor_release(g);
-    return SR_OK;
-  }
-  target to = target_of(edge);
-  if (!to.slot) {
-    sr_tensor_release(g);
-    return SR_OK;
-  }
-  sr_status status = fit(&to, &g);
-  if (status) return status;
-  if (!*to.slot) return store(&to, g);
-  status = own(&to);
-  if (!status) status = add_into(*to.slot, g);
-  sr_tensor_release(g);
-  return status;
-}
-
-sr_status sr__give_shared(sr_node *node, int input, sr_tensor *g) {
-  return sr__give(node, input, g ? sr_tensor_retain(g) : NULL);
-}
-
-sr_status sr__grad_buffer(sr_node *node, int input, sr_tensor **buffer, bool *fresh) {
-  sr_edge *edge = &node->edges[input];
-  target to = target_of(edge);
-  *fresh = !*to.slot;
-  if (*fresh) {
-    SR_TRY(sr__empty(to.backend, (sr_dtype)to.dtype, to.ndim, to.sizes, to.slot));
-    edge->fresh = true;
-  } else {
-    SR_TRY(own(&to));
-    sr__changed(*to.slot);
-  }
-  *buffer = *to.slot;
-  return SR_OK;
-}
-
-sr_status sr__grad_buffer_zeroed(sr_node *node, int input, sr_tensor **buffer) {
-  bool fresh;
-  SR_TRY(sr__grad_buffer(node, input, buffer, &fresh));
-  return fresh ? sr__fill(*buffer, sr_integer(0)) : SR_OK;
-}
-
-bool sr__wants(const sr_node *node, int input) {
-  const sr_edge *edge = &node->edges[input];
-  if (edge->node) return true;
-  return edge->leaf && leaf_slot(edge->leaf);
-}
-
-/* ---- what a backward function reads -------------------------------------------------- */
-
-sr_status sr__saved(const sr_node *node, int i, sr_tensor **out) {
-  if (node->released)
-    return sr__fail(SR_STATE,
-                    "backward: through %s a second time: what it kept was freed by the first "
-                    "backward; use {retain_graph = true} there",
-                    node->op->name);
-  const sr_saved *saved = &node->saved[i];
-  if (saved->tensor && saved->tensor->storage->memo.version != saved->version)
-    return sr__fail(SR_STATE,
-                    "backward: a tensor needed for the gradient of %s was changed in place "
-                    "(shape %s, version %lld, expected %lld)",
-                    node->op->name, SR_SHAPE_OF(saved->tensor),
-                    (long long)saved->tensor->storage->memo.version, (long long)saved->version);
-  *out = saved->tensor;
-  return SR_OK;
-}
-
-const void *sr__parameters(const sr_node *node) { return node->parameters; }
-
-int sr__input_ndim(const sr_node *node, int input) { return target_of(&node->edges[input]).ndim; }
-
-const int64_t *sr__input_sizes(const sr_node *node, int input) {
-  return target_of(&node->edges[input]).sizes;
-}
-
 /* ---- the pass ------------------------------------------------------------------------ */
+
+static void push_ready(pass *p, sr_node *node) {
+  node->next = p->ready;
+  p->ready = node;
+}
+
+static sr_node *pop_ready(pass *p) {
+  sr_node *node = p->ready;
+  p->ready = node->next;
+  return node;
+}
 
 static void visit(pass *p, sr_node *node) {
   if (node->visited) return;
   node->visited = true;
+  node->runs = node->wanted = !p->capture;
   node->references++; /* the pass's own */
   node->waiting = 0;
   node->all = p->all;
   p->all = node;
-  node->next = p->ready;
-  p->ready = node;
+  push_ready(p, node);
 }
 
 /* Reaches every node behind those in p->ready, which is empty afterwards. */
 static void discover(pass *p) {
   while (p->ready) {
-    sr_node *node = p->ready;
-    p->ready = node->next;
+    sr_node *node = pop_ready(p);
     for (uint32_t i = 0; i < node->n_inputs; i++) {
       sr_node *behind = node->edges[i].node;
-      if (!behind) continue;
+      if (!behind || behind->order < p->oldest) continue;
       visit(p, behind);
       behind->waiting++;
     }
   }
 }
 
-static void user_done(pass *p, sr_node *node) {
-  if (--node->waiting > 0) return;
-  node->next = p->ready;
-  p->ready = node;
+/* Nodes that wait for nobody are ready. */
+static void collect_ready(pass *p) {
+  for (sr_node *node = p->all; node; node = node->all)
+    if (node->waiting == 0 && node->wanted) push_ready(p, node);
 }
+
+static void user_done(pass *p, sr_node *node) {
+  if (--node->waiting == 0) push_ready(p, node);
+}
+
+/* ---- pruning ---------------------------------------------------------------------- */
+
+/* Nothing older than all inputs can lead to one; a leaf may hang on any node. */
+static uint64_t oldest_input(const sr_capture *c) {
+  uint64_t oldest = UINT64_MAX;
+  for (int i = 0; i < c->n; i++) {
+    uint64_t order = c->inputs[i]->node ? c->inputs[i]->node->order : 0;
+    if (order < oldest) oldest = order;
+  }
+  return oldest;
+}
+
+/* All nodes in a list through `next`, each before its users. Uses up `waiting`. */
+static sr_node *sources_first(pass *p) {
+  sr_node *list = NULL;
+  for (sr_node *node = p->all; node; node = node->all)
+    if (node->waiting == 0) push_ready(p, node);
+  while (p->ready) {
+    sr_node *node = pop_ready(p);
+    node->next = list;
+    list = node;
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+      sr_node *behind = node->edges[i].node;
+      if (behind && behind->visited) user_done(p, behind);
+    }
+  }
+  return list;
+}
+
+static bool wants_any(const sr_node *node) {
+  for (uint32_t i = 0; i < node->n_inputs; i++)
+    if (sr__wants(node, (int)i)) return true;
+  return false;
+}
+
+static void prune(pass *p) {
+  for (int i = 0; i < p->capture->n; i++) {
+    sr_node *node = p->capture->inputs[i]->node;
+    if (node && node->visited) node->captured = node->wanted = true;
+  }
+  for (sr_node *node = sources_first(p); node; node = node->next) {
+    node->runs = wants_any(node);
+    if (node->runs) node->wanted = true;
+  }
+  for (sr_node *node = p->all; node; node = node->all)
+    for (uint32_t i = 0; node->runs && i < node->n_inputs; i++) {
+      sr_node *behind = node->edges[i].node;
+      if (behind && behind->wanted) behind->waiting++;
+    }
+}
+
+/* ---- running ---------------------------------------------------------------------- */
 
 static sr_status capture_outputs(const pass *p, sr_node *node) {
   for (uint32_t k = 0; k < node->n_outputs; k++) {
@@ -242,7 +137,7 @@ static sr_status capture_outputs(const pass *p, sr_node *node) {
       sr_tensor_release(o->retained->grad);
       o->retained->grad = copy;
     }
-    for (int i = 0; p->capture && i < p->capture->n; i++) {
+    for (int i = 0; node->captured && i < p->capture->n; i++) {
       const sr_tensor *t = p->capture->inputs[i];
       if (t->node != node || t->output != k || !o->grad) continue;
       sr_tensor_release(p->capture->grads[i]);
@@ -267,23 +162,10 @@ static sr_status check_numbers(const sr_node *node, const sr_tensor *g) {
 static sr_status check_edges(const sr_node *node) {
   for (uint32_t i = 0; i < node->n_inputs; i++) {
     if (!sr__wants(node, (int)i)) continue;
-    target to = target_of(&node->edges[i]);
-    if (*to.slot) SR_TRY(check_numbers(node, *to.slot));
+    const sr_tensor *g = sr__edge_gradient(&node->edges[i]);
+    if (g) SR_TRY(check_numbers(node, g));
   }
   return SR_OK;
-}
-
-/* Buffers that an interrupted backward left unwritten must not be taken for gradients. */
-static void settle_buffers(sr_node *node, sr_status status) {
-  for (uint32_t i = 0; i < node->n_inputs; i++) {
-    sr_edge *edge = &node->edges[i];
-    if (!edge->fresh) continue;
-    edge->fresh = false;
-    target to = target_of(edge);
-    if (!status || !to.slot) continue;
-    sr_tensor_release(*to.slot);
-    *to.slot = NULL;
-  }
 }
 
 enum { FEW_OUTPUTS = 8 };
@@ -299,26 +181,32 @@ static sr_status call_backward(sr_node *node) {
     if (grads[k]) any = true;
   }
   sr_status status = any ? node->op->backward(node, grads) : SR_OK;
-  settle_buffers(node, status);
+  sr__settle_buffers(node, status);
   for (uint32_t k = 0; k < node->n_outputs; k++) sr_tensor_release(grads[k]);
   if (grads != few) sr__free(grads, bytes);
   if (!status && detect_anomaly) status = check_edges(node);
   return status;
 }
 
+static sr_status run_node(pass *p, sr_node *node) {
+  SR_TRY(call_backward(node));
+  if (!p->retain_graph && node->n_saved) {
+    sr__node_free_saved(node);
+    node->released = true;
+  }
+  for (uint32_t i = 0; i < node->n_inputs; i++) {
+    sr_node *behind = node->edges[i].node;
+    if (behind && behind->wanted) user_done(p, behind);
+  }
+  return SR_OK;
+}
+
 static sr_status run(pass *p) {
   while (p->ready) {
-    sr_node *node = p->ready;
-    p->ready = node->next;
+    sr_node *node = pop_ready(p);
     if (interrupted) return sr__fail(SR_INTERRUPTED, "backward: interrupted");
     SR_TRY(capture_outputs(p, node));
-    SR_TRY(call_backward(node));
-    if (!p->retain_graph && node->n_saved) {
-      sr__node_free_saved(node);
-      node->released = true;
-    }
-    for (uint32_t i = 0; i < node->n_inputs; i++)
-      if (node->edges[i].node) user_done(p, node->edges[i].node);
+    if (node->runs) SR_TRY(run_node(p, node));
   }
   return SR_OK;
 }
@@ -327,7 +215,7 @@ static void finish(pass *p) {
   while (p->all) {
     sr_node *node = p->all;
     p->all = node->all;
-    node->visited = false;
+    node->visited = node->captured = node->runs = node->wanted = false;
     for (uint32_t k = 0; k < node->n_outputs; k++) {
       sr_tensor_release(node->outputs[k].grad);
       node->outputs[k].grad = NULL;
@@ -382,12 +270,9 @@ static sr_status start(pass *p, int n, sr_tensor *const *outputs, sr_tensor *con
     if (outputs[i]->node) visit(p, outputs[i]->node);
   }
   discover(p);
+  if (p->capture) prune(p);
   for (int i = 0; i < n; i++) SR_TRY(seed(outputs[i], gradients ? gradients[i] : NULL));
-  for (sr_node *node = p->all; node; node = node->all)
-    if (node->waiting == 0) {
-      node->next = p->ready;
-      p->ready = node;
-    }
+  collect_ready(p);
   return SR_OK;
 }
 
@@ -395,13 +280,13 @@ static sr_status run_pass(pass *p, int n, sr_tensor *const *outputs, sr_tensor *
   if (running) return sr__fail(SR_STATE, "backward: called from inside a backward pass");
   running = true;
   interrupted = 0;
-  capturing = p->capture;
+  sr__capture_into(p->capture);
   bool recording = sr_set_grad_enabled(false);
   sr_status status = start(p, n, outputs, gradients);
   if (!status) status = run(p);
   finish(p);
   sr_set_grad_enabled(recording);
-  capturing = NULL;
+  sr__capture_into(NULL);
   running = false;
   return status;
 }
@@ -412,7 +297,7 @@ sr_status sr_backward(sr_tensor *t, sr_tensor *gradient, bool retain_graph) {
 }
 
 /* An input that is asked for twice was found once. */
-static void share_repeated(const capture_list *c) {
+static void share_repeated(const sr_capture *c) {
   for (int i = 1; i < c->n; i++)
     for (int j = 0; j < i && !c->grads[i]; j++)
       if (c->inputs[i] == c->inputs[j] && c->grads[j]) c->grads[i] = sr_tensor_retain(c->grads[j]);
@@ -437,8 +322,8 @@ sr_status sr_gradients(int n_outputs, sr_tensor *const *outputs, sr_tensor *cons
     if (!sr_requires_grad(inputs[i]))
       return sr__fail(SR_STATE, "grad: input %d does not require gradients", i + 1);
   }
-  capture_list capture = {n_inputs, inputs, out};
-  pass p = {.retain_graph = retain_graph, .capture = &capture};
+  sr_capture capture = {n_inputs, inputs, out};
+  pass p = {.retain_graph = retain_graph, .capture = &capture, .oldest = oldest_input(&capture)};
   sr_status status = run_pass(&p, n_outputs, outputs, gradients);
   if (!status) share_repeated(&capture);
   if (!status && !allow_unused) status = check_all_reached(n_inputs, out);

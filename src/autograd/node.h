@@ -1,4 +1,4 @@
-/* node.h: the layout of a tape node, shared by tape.c and backward.c only. */
+/* node.h: the layout of a tape node, shared by the files of this folder only. */
 #ifndef SR_AUTOGRAD_NODE_H
 #define SR_AUTOGRAD_NODE_H
 
@@ -35,8 +35,12 @@ struct sr_node {
   size_t bytes;
   int32_t references;
   uint32_t n_outputs, n_inputs, n_saved;
-  bool visited;    /* belongs to the running pass */
   bool released;   /* what it kept was freed by a backward pass */
+  bool visited;    /* belongs to the running pass, */
+  bool captured;   /* which was asked for a gradient of its outputs, */
+  bool runs;       /* calls its backward, */
+  bool wanted;     /* sends it gradients: it runs or is captured */
+  uint64_t order;  /* edges lead to nodes of lower order */
   int64_t waiting; /* users whose gradient has not come yet */
   sr_node *next;   /* in the list of ready nodes, or of nodes to free */
   sr_node *all;    /* in the list of nodes of the pass */
@@ -48,5 +52,22 @@ struct sr_node {
 
 static inline bool sr__edge_leads(const sr_edge *edge) { return edge->node || edge->leaf; }
 void sr__node_free_saved(sr_node *node);
+
+/* ---- between backward.c, which runs the pass, and give.c ---------------------------------- */
+
+/* sr_gradients asks for gradients of these instead of accumulating in leaves. */
+typedef struct {
+  int n;
+  sr_tensor *const *inputs;
+  sr_tensor **grads;
+} sr_capture;
+
+/* Where the running pass puts gradients; NULL: into the leaves' grad. */
+void sr__capture_into(const sr_capture *capture);
+/* What has arrived at the edge so far, or NULL. */
+const sr_tensor *sr__edge_gradient(const sr_edge *edge);
+/* After a node's backward returned `status`: buffers (sr__grad_buffer) that a failure left
+ * unwritten are not taken for gradients. */
+void sr__settle_buffers(sr_node *node, sr_status status);
 
 #endif

@@ -46,10 +46,12 @@ static sr_status node_new(const sr_op *op, int n_outputs, sr_tensor *const *outp
   size_t parameters_at = sizes_at + rounded(dims * sizeof(int64_t));
   size_t bytes = parameters_at + parameter_bytes;
 
+  static uint64_t nodes_made;
   char *block;
   SR_TRY(sr__new(bytes, (void **)&block));
   sr_node *node = (sr_node *)block;
   *node = (sr_node){.op = op,
+                    .order = nodes_made++,
                     .bytes = bytes,
                     .references = 1,
                     .n_outputs = (uint32_t)n_outputs,
@@ -124,10 +126,20 @@ static sr_status make_node(const sr_op *op, int n_outputs, sr_tensor *const *out
   return SR_OK;
 }
 
+/* A view that is not recorded would let its base be changed unseen: note whose it is. */
+static void note_view(sr_tensor *y, int n_inputs, sr_tensor *const *inputs) {
+  const sr_tensor *x = n_inputs ? inputs[0] : NULL;
+  if (!x || x->storage != y->storage) return;
+  y->no_grad_view = x->no_grad_view || (!grad_enabled && sr_requires_grad(x));
+}
+
 sr_status sr__record(const sr_op *op, int n_outputs, sr_tensor *const *outputs, int n_inputs,
                      sr_tensor *const *inputs, int n_saved, sr_tensor *const *saved,
                      const void *parameters, size_t parameter_bytes) {
-  if (!sr__records(n_inputs, inputs)) return SR_OK;
+  if (!sr__records(n_inputs, inputs)) {
+    note_view(outputs[0], n_inputs, inputs);
+    return SR_OK;
+  }
   sr_node *node;
   SR_TRY(make_node(op, n_outputs, outputs, n_inputs, inputs, n_saved, saved, parameters,
                    parameter_bytes, &node));
@@ -168,6 +180,12 @@ static bool views_leaf(const sr_tensor *x) {
 
 sr_status sr__check_in_place(const char *name, sr_tensor *x, int n_inputs,
                              sr_tensor *const *inputs) {
+  if (grad_enabled && x->no_grad_view)
+    return sr__fail(SR_STATE,
+                    "%s: this view was made inside no_grad and would be changed outside, unseen by "
+                    "the tensor it is a part of: do both inside no_grad or both outside, or take "
+                    "it from x:detach()",
+                    name);
   if (!sr__records(n_inputs, inputs)) return SR_OK;
   if ((!x->node && x->requires_grad) || views_leaf(x))
     return sr__fail(SR_STATE,

@@ -119,7 +119,7 @@ void sr_arguments(lua_State *L, const char *function, const char *const *names) 
   while (names[n]) n++;
   bool named = given > 0 && lua_type(L, given) == LUA_TTABLE && is_options(L, given);
   if (given - named > n)
-    sr_error(L, "%s: at most %d arguments are expected, got %d", function, n, given);
+    sr_error(L, "%s: takes at most %d argument%s, got %d", function, n, n == 1 ? "" : "s", given);
   if (!named) {
     lua_settop(L, n);
     return;

@@ -105,7 +105,7 @@ static int finish(lua_State *L, const making *m, sr_tensor *t) {
 
 static int make_full(lua_State *L, const making *m, sr_scalar value) {
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise_in(L, sr_tensor_full(m->dtype, m->ndim, m->size, value, m->device, y), m->function);
+  sr_raise(L, sr_tensor_full(m->dtype, m->ndim, m->size, value, m->device, y));
   return finish(L, m, *y);
 }
 
@@ -125,7 +125,7 @@ static int create_empty(lua_State *L) {
   making m;
   read_making(L, 1, "empty", &m, default_dtype);
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise_in(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y), m.function);
+  sr_raise(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y));
   return finish(L, &m, *y);
 }
 
@@ -176,7 +176,7 @@ static int create_empty_like(lua_State *L) {
   making m;
   read_like(L, "empty_like", &m);
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise_in(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y), m.function);
+  sr_raise(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y));
   return finish(L, &m, *y);
 }
 
@@ -187,7 +187,7 @@ static int make_random(lua_State *L, const making *m, bool normal) {
     sr_error(L, "%s: a floating dtype is needed, got %s", normal ? "randn" : "rand",
              sr_dtype_name(m->dtype));
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise_in(L, sr_tensor_empty(m->dtype, m->ndim, m->size, m->device, y), m->function);
+  sr_raise(L, sr_tensor_empty(m->dtype, m->ndim, m->size, m->device, y));
   sr_raise(L, normal ? sr_normal_(*y, 0, 1, m->generator) : sr_uniform_(*y, 0, 1, m->generator));
   return finish(L, m, *y);
 }
@@ -229,8 +229,8 @@ static int create_randint(lua_State *L) {
   int64_t high = sr_check_integer(L, 2, "randint", "high");
   m.ndim = sr_check_list(L, 3, m.size, "randint", "size");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise_in(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y), m.function);
-  sr_raise_in(L, sr_random_(*y, low, high, m.generator), "randint");
+  sr_raise(L, sr_tensor_empty(m.dtype, m.ndim, m.size, m.device, y));
+  sr_raise(L, sr_random_(*y, low, high, m.generator));
   return finish(L, &m, *y);
 }
 
@@ -239,7 +239,7 @@ static int create_randperm(lua_State *L) {
   read_options(L, "randperm", &m, SR_int64);
   int64_t n = sr_check_integer(L, 1, "randperm", "n");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise_in(L, sr_randperm(n, m.device, m.generator, y), m.function);
+  sr_raise(L, sr_randperm(n, m.device, m.generator, y));
   return finish(L, &m, *y);
 }
 
@@ -258,7 +258,7 @@ static int create_arange(lua_State *L) {
   if (m.dtype == SR_DTYPES)
     m.dtype = start.is_integer && end.is_integer && step.is_integer ? SR_int64 : default_dtype;
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise_in(L, sr_tensor_arange(m.dtype, start, end, step, m.device, y), m.function);
+  sr_raise(L, sr_tensor_arange(m.dtype, start, end, step, m.device, y));
   return finish(L, &m, *y);
 }
 
@@ -269,7 +269,7 @@ static int create_linspace(lua_State *L) {
   double end = sr_check_number(L, 2, "linspace", "end");
   int64_t steps = sr_check_integer(L, 3, "linspace", "steps");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise_in(L, sr_tensor_linspace(m.dtype, start, end, steps, m.device, y), m.function);
+  sr_raise(L, sr_tensor_linspace(m.dtype, start, end, steps, m.device, y));
   return finish(L, &m, *y);
 }
 
@@ -279,7 +279,7 @@ static int create_eye(lua_State *L) {
   int64_t rows = sr_check_integer(L, 1, "eye", "n");
   int64_t columns = sr_optional_integer(L, 2, rows, "eye", "m");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise_in(L, sr_tensor_eye(m.dtype, rows, columns, m.device, y), m.function);
+  sr_raise(L, sr_tensor_eye(m.dtype, rows, columns, m.device, y));
   return finish(L, &m, *y);
 }
 
@@ -408,7 +408,7 @@ int sr_create_tensor(lua_State *L) {
   lua_pushvalue(L, 1);
   store_table(L, &m, 0, &at);
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise_in(L, sr_tensor_from(m.dtype, m.ndim, m.size, values, m.device, y), m.function);
+  sr_raise(L, sr_tensor_from(m.dtype, m.ndim, m.size, values, m.device, y));
   return finish(L, &m, *y);
 }
 

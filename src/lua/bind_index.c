@@ -296,7 +296,7 @@ static int one_hot(lua_State *L) {
   sr_tensor *ids = sr_check_tensor(L, 1, "one_hot", "input");
   int64_t classes = sr_optional_integer(L, 2, 0, "one_hot", "num_classes");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise_in(L, sr_one_hot(ids, classes, y), "one_hot");
+  sr_raise(L, sr_one_hot(ids, classes, y));
   return sr_filled(L, 1);
 }
 

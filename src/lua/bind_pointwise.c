@@ -21,7 +21,7 @@ static const char *parameter_name(const char *function, int k) {
   return k ? "q" : "p";
 }
 
-/* The arguments of one call, brought into order. Upvalue 1 is the operation. */
+/* The arguments of one call, brought into order. Upvalues: the operation, the function's name. */
 typedef struct {
   sr_pointwise_op op;
   sr_operand x[2];
@@ -31,19 +31,20 @@ typedef struct {
 static void read_call(lua_State *L, call *c) {
   c->op = (sr_pointwise_op)lua_tointeger(L, lua_upvalueindex(1));
   const sr_pointwise_info *info = sr_pointwise_get(c->op);
+  const char *function = lua_tostring(L, lua_upvalueindex(2));
   int arity = info->arity;
   if (info->parameters || lua_gettop(L) != arity) {
     const char *names[5] = {"input", "other"};
     for (int k = 0; k < info->parameters; k++) names[arity + k] = parameter_name(info->name, k);
     names[arity + info->parameters] = NULL;
-    sr_arguments(L, info->name, names);
+    sr_arguments(L, function, names);
   }
   if (info->parameters && !strcmp(info->name, "clamp") && lua_isnil(L, 2) && lua_isnil(L, 3))
-    sr_error(L, "clamp: at least one of 'min' and 'max' is needed");
-  c->x[0] = sr_check_operand(L, 1, info->name, "input");
-  if (arity > 1) c->x[1] = sr_check_operand(L, 2, info->name, "other");
+    sr_error(L, "%s: at least one of 'min' and 'max' is needed", function);
+  c->x[0] = sr_check_operand(L, 1, function, "input");
+  if (arity > 1) c->x[1] = sr_check_operand(L, 2, function, "other");
   for (int k = 0; k < info->parameters; k++)
-    c->parameters[k] = sr_optional_number(L, arity + 1 + k, info->defaults[k], info->name,
+    c->parameters[k] = sr_optional_number(L, arity + 1 + k, info->defaults[k], function,
                                           parameter_name(info->name, k));
 }
 
@@ -175,17 +176,21 @@ static void register_closure(lua_State *L, const char *name) {
   lua_setfield(L, -2, name);
 }
 
+static void register_call(lua_State *L, sr_pointwise_op op, const char *name,
+                          lua_CFunction function) {
+  lua_pushinteger(L, op);
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, function, 2);
+  register_closure(L, name);
+}
+
 static void register_operation(lua_State *L, sr_pointwise_op op) {
   const sr_pointwise_info *info = sr_pointwise_get(op);
-  lua_pushinteger(L, op);
-  lua_pushcclosure(L, pointwise, 1);
-  register_closure(L, info->name);
-  if (!info->in_place) return;
-  lua_pushinteger(L, op);
-  lua_pushcclosure(L, pointwise_in_place, 1);
+  register_call(L, op, info->name, pointwise);
   char name[64];
   int size = snprintf(name, sizeof name, "%s_", info->name);
-  if (size > 0 && (size_t)size < sizeof name) register_closure(L, name);
+  if (info->in_place && size > 0 && (size_t)size < sizeof name)
+    register_call(L, op, name, pointwise_in_place);
 }
 
 static void register_scaled(lua_State *L, const char *name, lua_CFunction function) {
@@ -225,7 +230,8 @@ static void push_list(lua_State *L) {
     lua_pushnumber(L, info->high);
     lua_setfield(L, -2, "high");
     lua_pushinteger(L, op);
-    lua_pushcclosure(L, pointwise, 1);
+    lua_pushstring(L, info->name);
+    lua_pushcclosure(L, pointwise, 2);
     lua_setfield(L, -2, "call");
     lua_rawseti(L, -2, op + 1);
   }

@@ -41,10 +41,9 @@ void sr_push_shared(lua_State *L, sr_tensor *t);
 
 /* ---- errors ------------------------------------------------------------------------------ */
 
-/* If status is not SR_OK, raise sr_message() at the user's line. */
+/* If status is not SR_OK, raise sr_message() at the user's line, with the name of the function
+ * that the script called before it. */
 void sr_raise(lua_State *L, sr_status status);
-/* The same, with "function: " before a message that does not begin with it. */
-void sr_raise_in(lua_State *L, sr_status status, const char *function);
 /* Raise a message at the user's line: the innermost Lua function that is not of the library. */
 int sr_error(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

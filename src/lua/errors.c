@@ -28,16 +28,78 @@ static int raise(lua_State *L, const char *text) {
   return lua_error(L);
 }
 
-void sr_raise(lua_State *L, sr_status status) {
-  if (status) raise(L, sr_message());
+/* ---- naming the function ---------------------------------------------------------------- */
+
+/* Push the table of our functions that a script can name: saros.core, or its methods. */
+static bool push_names(lua_State *L, bool methods) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, "saros.core") != LUA_TTABLE) return false; /* being opened */
+  return !methods || lua_getfield(L, -1, "methods") == LUA_TTABLE;
 }
 
-void sr_raise_in(lua_State *L, sr_status status, const char *function) {
+/* The name in the table on top whose value is the function at index `function`: `wanted` if it
+ * is that one's (several may be), or else the first in the alphabet; it stays on the stack. */
+static const char *name_in_table(lua_State *L, int function, const char *wanted) {
+  int table = lua_gettop(L);
+  if (wanted) {
+    lua_getfield(L, table, wanted);
+    if (lua_rawequal(L, -1, function)) return wanted;
+  }
+  const char *found = NULL;
+  lua_settop(L, table);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !lua_rawequal(L, -1, function)) continue;
+    const char *name = lua_tostring(L, -2); /* the table keeps it */
+    if (!found || strcmp(name, found) < 0) found = name;
+  }
+  return found;
+}
+
+/* How a script calls the C function that is running: "add_", for an assignment to x[i] "index".
+ * NULL if it does not know. *own: one of the names in saros.core, not a metamethod. */
+static const char *running_function(lua_State *L, bool *own) {
+  lua_Debug frame;
+  const char *name = NULL;
+  *own = true;
+  if (!lua_getstack(L, 0, &frame)) return NULL;
+  lua_getinfo(L, "fn", &frame);
+  int function = lua_gettop(L);
+  for (int methods = 0; !name && methods <= 1; methods++)
+    if (push_names(L, methods)) name = name_in_table(L, function, frame.name);
+  lua_settop(L, function - 1);
+  if (name || strcmp(frame.namewhat, "metamethod") != 0) return name;
+  *own = false;
+  return strcmp(frame.name, "newindex") ? frame.name : "index";
+}
+
+/* "matmul: " at the start of a message: the length of the name, or 0. */
+static size_t prefix_of(const char *message) {
+  size_t n = strspn(message, "abcdefghijklmnopqrstuvwxyz_0123456789");
+  return n && message[n] == ':' && message[n + 1] == ' ' ? n : 0;
+}
+
+static bool names_a_function(lua_State *L, const char *name, size_t size) {
+  int top = lua_gettop(L);
+  lua_pushlstring(L, name, size);
+  bool found = push_names(L, false) && lua_getfield(L, -1, lua_tostring(L, top + 1)) != LUA_TNIL;
+  lua_settop(L, top);
+  return found;
+}
+
+/* A message of the runtime speaks of the operation that failed. Where that was a part of what
+ * the script called (amax of max, matmul of einsum, add of add_), or no operation is named, it
+ * is to speak of what the script called. */
+void sr_raise(lua_State *L, sr_status status) {
   if (!status) return;
-  size_t n = strlen(function);
-  const char *message = sr_message();
-  if (!strncmp(message, function, n)) raise(L, message);
-  sr_error(L, "%s: %s", function, message);
+  luaL_checkstack(L, 12, NULL);
+  bool own;
+  char message[1024];
+  snprintf(message, sizeof message, "%s", sr_message());
+  const char *name = running_function(L, &own);
+  size_t prefix = prefix_of(message);
+  if (!name || (prefix && (!own || !names_a_function(L, message, prefix)))) raise(L, message);
+  lua_pushfstring(L, "%s: %s", name, message + (prefix ? prefix + 2 : 0));
+  raise(L, lua_tostring(L, -1));
 }
 
 int sr_error(lua_State *L, const char *format, ...) {

@@ -150,7 +150,7 @@ sr_status sr_prod(sr_tensor *x, const sr_dims *dims, sr_tensor **out) {
   return sr__finish(&prod_op, y, 1, &x, 1, &x, &r, sizeof r, out);
 }
 
-/* ---- amax, amin: dy shared equally by the elements that equal y ---------------------- */
+/* ---- amax, amin: dy shared equally by the elements that equal y, or are NaN as it is --- */
 
 static sr_status extreme_backward(sr_node *node, sr_tensor *const *grad) {
   const sr_reducing *r = sr__parameters(node);
@@ -158,7 +158,9 @@ static sr_status extreme_backward(sr_node *node, sr_tensor *const *grad) {
   SR_TRY(sr__saved(node, 0, &x));
   SR_TRY(sr__saved(node, 1, &y));
   sr_work w = sr__work_begin();
-  sr_tensor *chosen = sr__work_binary(&w, SR_OP_eq, x, sr__work_kept(&w, y, x->ndim, r));
+  sr_tensor *equal = sr__work_binary(&w, SR_OP_eq, x, sr__work_kept(&w, y, x->ndim, r));
+  sr_tensor *chosen =
+      sr__work_binary(&w, SR_OP_logical_or, equal, sr__work_unary(&w, SR_OP_isnan, x));
   sr_tensor *ones = sr__work_as(&w, chosen, (sr_dtype)x->dtype);
   sr_tensor *count = sr__work_reduce(&w, SR_REDUCE_SUM, ones, r, 0);
   sr_tensor *share = sr__work_binary(&w, SR_OP_div, sr__work_kept(&w, grad[0], x->ndim, r), count);

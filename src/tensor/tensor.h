@@ -30,10 +30,11 @@ struct sr_tensor {
   int32_t references;
   uint8_t dtype; /* sr_dtype */
   uint8_t ndim;
-  bool requires_grad; /* of a leaf; a result has a node */
-  bool contiguous;
-  uint32_t history; /* the storage's when this header was made or recorded */
-  uint32_t output;  /* which output of node */
+  bool requires_grad : 1; /* of a leaf; a result has a node */
+  bool contiguous : 1;
+  bool no_grad_view : 1; /* made with recording off, of a tensor that requires gradients */
+  uint32_t history;      /* the storage's when this header was made or recorded */
+  uint32_t output;       /* which output of node */
   int64_t offset, numel;
   sr_storage *storage;
   sr_node *node;   /* what computed it, or NULL */

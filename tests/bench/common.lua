@@ -10,33 +10,29 @@ local core = require "saros.core"
 
 local bench = {}
 
-local function fail(...)
-  io.stderr:write(string.format(...), "\n")
-  os.exit(2)
-end
-
 ---Read the flags; `defaults` has steps, warmup and, where a step is more than one example,
 ---batch: what --examples is divided by.
 ---@param workload string
 ---@param defaults table
 ---@return table args
 function bench.parse(workload, defaults)
-  local args = {workload = workload, threads = 2, seed = 1, warmup = 2, device = "cpu"}
-  for name, value in pairs(defaults) do args[name] = value end
-  local words = {data = true, device = true}
-  local numbers = {steps = true, examples = true, warmup = true, threads = true, seed = true}
-  local i = 1
-  while arg[i] do
-    local name, value = arg[i]:match("^%-%-(%w+)$"), arg[i + 1]
-    if not (words[name] or numbers[name]) then fail("%s: unknown option %s", workload, arg[i]) end
-    if numbers[name] then value = math.tointeger(tonumber(value)) end
-    if not value then fail("%s: %s needs a value", workload, arg[i]) end
-    args[name] = value
-    i = i + 2
+  local args = saros.script.options {
+    "Measures " .. workload .. " and prints one line of JSON.",
+    {"steps", "integer", defaults.steps, "timed steps"},
+    {"examples", "integer", nil, "the same in examples"},
+    {"warmup", "integer", defaults.warmup or 2, "steps before the clock starts"},
+    {"threads", "integer", 2, "for large operations"},
+    {"device", "device", "cpu", "where"},
+    {"seed", "integer", 1, "of random numbers"},
+    {"data", "string", nil, "file or folder of the data set"},
+  }
+  args.workload = workload
+  for name, value in pairs(defaults) do
+    if args[name] == nil then args[name] = value end
   end
   if args.examples then args.steps = math.ceil(args.examples / (args.batch or 1)) end
   if args.steps < 1 or args.threads < 1 then
-    fail("%s: --steps and --threads must be positive", workload)
+    saros.script.quit("--steps and --threads must be positive")
   end
   saros.set_default_device(args.device)
   saros.set_num_threads(args.threads)

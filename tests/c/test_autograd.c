@@ -356,6 +356,56 @@ static void parts_that_nobody_asks_for(void **state) {
   sr_tensor_release(x);
 }
 
+/* What lies behind the inputs, or leads elsewhere, neither runs nor loses what it keeps. */
+static void only_what_leads_to_the_inputs(void **state) {
+  (void)state;
+  sr_tensor *x = leaf(three()), *y = squared(x), *w = leaf(three()), *v = squared(w), *g[2];
+  sr_tensor *squares = squared(y), *z = then(sum, binary("mul", squares, v)); /* sum x^4 w^2 */
+  OK(sr_retain_grad(v));
+  OK(sr_gradients(1, &z, NULL, 1, &y, true, false, g));
+  EXPECT(g[0], SR_float64, SIZES(3), VALUES(2, 32, 162)); /* 2 y v */
+  assert_null(sr_grad(v));
+  OK(sr_gradients(1, &z, NULL, 1, &y, false, false, g));
+  sr_tensor_release(g[0]);
+  FAILS(sr_gradients(1, &z, NULL, 1, &y, false, false, g), SR_STATE, "mul a second time");
+  sr_tensor *again[2] = {then(sum, y), then(sum, v)}; /* neither square was freed */
+  OK(sr_gradients(1, &again[0], NULL, 1, &x, false, false, g));
+  EXPECT(g[0], SR_float64, SIZES(3), VALUES(2, 4, 6));
+  OK(sr_gradients(1, &again[1], NULL, 1, &w, true, false, g));
+  EXPECT(g[0], SR_float64, SIZES(3), VALUES(2, 4, 6));
+  sr_tensor_release(again[0]);
+  sr_tensor_release(again[1]);
+  sr_tensor_release(z);
+  sr_tensor_release(squares);
+  sr_tensor_release(w);
+  sr_tensor_release(x);
+}
+
+/* An input in the middle of what leads to another one, and one before a fork. */
+static void inputs_at_all_depths(void **state) {
+  (void)state;
+  sr_tensor *x = leaf(three()), *y = squared(x), *a = unary("neg", y), *b = squared(y), *g[3];
+  sr_tensor *inputs[3] = {b, y, x};
+  sr_tensor *z = binary("add", a, b); /* -y + y^2 */
+  sr_tensor *total = sum(z);
+  OK(sr_gradients(1, &total, NULL, 3, inputs, true, false, g));
+  EXPECT(g[0], SR_float64, SIZES(3), VALUES(1, 1, 1));
+  EXPECT(g[1], SR_float64, SIZES(3), VALUES(1, 7, 17));
+  EXPECT(g[2], SR_float64, SIZES(3), VALUES(2, 28, 102));
+  OK(sr_gradients(1, &total, NULL, 1, &y, true, false, g));
+  EXPECT(g[0], SR_float64, SIZES(3), VALUES(1, 7, 17));
+  FAILS(sr_gradients(1, &y, (sr_tensor *[]){z}, 1, &b, true, false, g), SR_STATE,
+        "input 1 was not used"); /* b is made of y, not y of b */
+  OK(sr_backward(total, NULL, false));
+  EXPECT_GRAD(x, SR_float64, SIZES(3), VALUES(2, 28, 102));
+  sr_tensor_release(total);
+  sr_tensor_release(z);
+  sr_tensor_release(a);
+  sr_tensor_release(b);
+  sr_tensor_release(y);
+  sr_tensor_release(x);
+}
+
 static void results_can_retain(void **state) {
   (void)state;
   sr_tensor *x = leaf(three()), *y = squared(x), *z = then(sum, squared(y));
@@ -626,6 +676,8 @@ int main(void) {
       TEST(several_outputs),
       TEST(unused_inputs),
       TEST(parts_that_nobody_asks_for),
+      TEST(only_what_leads_to_the_inputs),
+      TEST(inputs_at_all_depths),
       TEST(results_can_retain),
       TEST(kept_values_are_watched),
       TEST(leaves_change_only_unrecorded),

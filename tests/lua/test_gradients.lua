@@ -213,4 +213,36 @@ for _, case in ipairs(cases) do
   end
 end
 
+-- PyTorch's rule for max(): NaN is the largest and the smallest element.
+function TestOperations.test_amax_of_nan()
+  local function grad(name, values)
+    local x = saros.tensor(values, {requires_grad = true})
+    x[name](x):backward()
+    return x.grad:totable()
+  end
+  local nan = 0 / 0
+  for _, name in ipairs {"max", "min", "amax", "amin"} do
+    lu.assertEquals(grad(name, {1.0, nan, 3.0}), {0, 1, 0}, name)
+    lu.assertEquals(grad(name, {nan, 1.0, nan}), {0.5, 0, 0.5}, name)
+  end
+  local x = saros.tensor({{1.0, nan}, {2.0, 2.0}}, {requires_grad = true})
+  x:amax(2):sum():backward()
+  lu.assertEquals(x.grad:totable(), {{0, 1}, {0.5, 0.5}})
+end
+
+function TestOperations.test_views_that_may_be_changed()
+  local x = saros.ones(2, 2, {requires_grad = true})
+  saros.no_grad(function()
+    local view = x:t()[1]
+    view:mul_(3)
+    view[2] = 5
+  end)
+  saros.no_grad(function() return x:detach() end):view(4):add_(1) -- as in PyTorch
+  x:detach()[2]:mul_(2)
+  lu.assertEquals(x:totable(), {{4, 2}, {12, 4}})
+  local plain = saros.no_grad(function() return saros.zeros(3)[{ {1, 2} }] end)
+  plain:add_(1)
+  lu.assertEquals(plain:totable(), {1, 1})
+end
+
 os.exit(lu.LuaUnit.run())

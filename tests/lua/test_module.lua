@@ -113,6 +113,37 @@ function TestRegistration:test_a_parameter_must_stay_one()
   assert_error("'weight' was a parameter and now holds a plain tensor", linear.parameters, linear)
 end
 
+-- What PyTorch refuses at the assignment is found when the fields are walked over.
+function TestRegistration:test_registered_names_keep_their_kind()
+  local function refused(words, value, make, key)
+    local model = make()
+    model[key] = value
+    for _, walk in ipairs {"parameters", "state_dict", "eval"} do
+      assert_error(words, model[walk], model)
+    end
+    lu.assertFalse(pcall(tostring, model))
+  end
+  local linear = function() return nn.Linear(2, 2) end
+  refused("Linear: cannot assign 'number' as parameter 'weight' (an nn.Parameter or nil expected)",
+    1.5, linear, "weight")
+  refused("cannot assign 'boolean' as parameter 'bias'", false, linear, "bias")
+  refused("Net: cannot assign 'table' as child module 'first' (a module or nil expected)", {}, Net,
+    "first")
+  refused("cannot assign 'tensor' as child module 'first'", saros.ones(1), Net, "first")
+  local block = function() return Block(2) end
+  refused("Block: cannot assign 'string' as buffer 'steps' (a tensor or nil expected)", "x", block,
+    "steps")
+  refused("cannot assign 'number' as buffer 'scratch'", 1, block, "scratch")
+
+  local model = Net()
+  model.first = nil -- what is assigned now is seen at once
+  assert_error("cannot assign 'number' as child module 'first'", function() model.first = 5 end)
+  lu.assertNil(model.first)
+  model.first = nn.Parameter(saros.ones(1)) -- as in PyTorch
+  model.weight = nn.Linear(1, 1)
+  lu.assertEquals(names(model:named_children()), {"second", "weight"})
+end
+
 function TestRegistration:test_register_functions()
   local m = nn.Module:extend("M")()
   m:register_parameter("w", nn.Parameter(saros.zeros(2)))
@@ -329,6 +360,19 @@ function TestState:test_a_module_that_contains_itself()
   m.me = m
   assert_error("Loop contains itself", m.state_dict, m)
   lu.assertEquals(names(m:named_modules()), {""})
+
+  local outer = Net()
+  outer.first.inner.up = outer
+  for _, method in ipairs {"state_dict", "apply"} do
+    assert_error("Net contains itself (at 'first.inner.up')", outer[method], outer, print)
+  end
+  lu.assertEquals(#outer:parameters(), 7)
+  lu.assertEquals(outer:eval().first.inner.training, false)
+  lu.assertStrContains(tostring(outer), "      (up): Net(itself)\n")
+  lu.assertEquals(tostring(outer), tostring(outer))
+  local list = nn.ModuleList {nn.Tanh()}
+  list:append(list)
+  lu.assertEquals(tostring(list), "ModuleList(\n  (0): Tanh()\n  (1): ModuleList(itself)\n)")
 end
 
 -- ---- printing ------------------------------------------------------------------------------

@@ -126,8 +126,12 @@ TestUse = wrong.tests {
   {"core_recurrent_rows", function() saros.recurrent(rows_of(5, 2)) end, "recurrent", "5", "2"},
   {"core_recurrent_growing", function() saros.recurrent(rows_of(3, {1, 2})) end, "2"},
   {"core_recurrent_sum", function() saros.recurrent(rows_of(5, {2, 2})) end, "5"},
-  {"core_recurrent_overflow", function() saros.recurrent(rows_of(5, {huge, huge, huge, huge})) end, "batch"},
-  {"core_recurrent_weights", function() saros.recurrent(rows_of(5, 1, weight)) end, "RNN", "[5, 4]"},
+  {"core_recurrent_overflow", function()
+    saros.recurrent(rows_of(5, {huge, huge, huge, huge}))
+  end, "batch"},
+  {"core_recurrent_weights", function()
+    saros.recurrent(rows_of(5, 1, weight))
+  end, "RNN", "[5, 4]"},
   {"core_recurrent_cells", function()
     saros.recurrent("gru", saros.ones(5, 4), 1, nil, nil, nil, true, weight, weight)
   end, "GRU", "no cell state"},

@@ -217,7 +217,7 @@ TestAutograd = wrong.tests {
     saros.no_grad(function() return (leaf * 2):sum() end):backward()
   end, "backward"},
   {"in_place_on_leaf", function() new_leaf():add_(1) end, "add", "leaf"},
-  {"in_place_on_view_of_leaf", function() new_leaf()[1]:zero_() end, "fill", "leaf"},
+  {"in_place_on_view_of_leaf", function() new_leaf()[1]:zero_() end, "zero_: ", "leaf"},
   {"fill_of_leaf", function() new_leaf():fill_(0) end, "fill_", "leaf"},
   {"copy_to_leaf", function() new_leaf():copy_(leaf) end, "copy_", "leaf"},
   {"assign_to_leaf", function() new_leaf()[1] = 0 end, "leaf"},
@@ -229,6 +229,23 @@ TestAutograd = wrong.tests {
     b:mul_(2)
     b:sum():backward()
   end, "tanh"},
+  {"no_grad_view_of_leaf", function()
+    local view = saros.no_grad(function() return leaf[1] end)
+    view:zero_()
+  end, "zero_: ", "no_grad"},
+  {"no_grad_view_of_result", function()
+    local result = leaf * 2
+    local view = saros.no_grad(function() return result:t() end)
+    view:mul_(2)
+  end, "mul_: ", "no_grad"},
+  {"no_grad_view_of_view", function()
+    local view = saros.no_grad(function() return leaf:view(4) end)
+    view[1] = 0
+  end, "assign", "no_grad"},
+  {"no_grad_view_seen_outside", function()
+    local view = saros.no_grad(function() return leaf:view(4) end)
+    view[{ {1, 2} }]:uniform_()
+  end, "uniform_: ", "no_grad"},
   {"requires_grad_of_result", function() (leaf * 2):requires_grad_(false) end, "requires_grad"},
   {"requires_grad_of_int", function() ids:requires_grad_() end, "requires_grad", "int64"},
   {"requires_grad_set_string", function() x.requires_grad = "yes" end, "requires_grad", "string"},
@@ -251,6 +268,34 @@ TestAutograd = wrong.tests {
   {"set_grad_enabled_nil", function() saros.set_grad_enabled() end, "boolean"},
   {"set_detect_anomaly_nil", function() saros.set_detect_anomaly(1) end, "boolean"},
   {"is_tensor_nothing", function() saros.is_tensor() end, "is_tensor"},
+}
+
+local max = saros.max
+
+local fail_at = saros.memory_fail_at
+
+-- Messages begin with the function that the script called, whatever it is made of.
+TestFunctionNames = wrong.tests {
+  {"max", function() saros.zeros(0):max() end, "max: there are no"},
+  {"max_through_a_local", function() max(saros.zeros(0)) end, "max: there are no"},
+  {"max_of_two", function() x:max(y) end, "max: shapes"},
+  {"min_dim", function() x:min(3) end, "min: dimension 3"},
+  {"amax", function() saros.zeros(0):amax() end, "amax: there are no"},
+  {"add_in_place", function() x:add_(y) end, "add_: shapes"},
+  {"add_operator", function() return x + y end, "add: shapes"},
+  {"mul_in_place_table", function() x:mul_({}) end, "mul_: argument 'other'"},
+  {"clamp_in_place", function() x:clamp_("a") end, "clamp_: argument 'min'"},
+  {"tanh_of_leaf", function() leaf:tanh_() end, "tanh_: a leaf"},
+  {"ones_on_device", function() saros.ones(2, {device = "gpu"}) end, "ones: device 'gpu'"},
+  {"grad_of_leafless", function() saros.grad(x:sum(), leaf) end, "grad: the tensor does not"},
+  {"one_argument", function() x:tanh(2) end, "tanh: takes at most 1 argument, got 2"},
+  {"memory_of_operator", function() fail_at(1) return x + 1 end, "add: not enough memory"},
+  {"memory_of_method", function() fail_at(1) x:softmax(1) end, "softmax: not enough memory"},
+  {"memory_of_sub_steps", function() fail_at(3) x:var(1) end, "var: not enough memory"},
+  {"memory_of_function", function() fail_at(1) saros.randn(3) end, "randn: not enough memory"},
+  {"memory_of_tensor", function() fail_at(1) saros.tensor {1, 2} end, "tensor: not enough"},
+  {"memory_of_read", function() fail_at(1) return x[1] end, "index: not enough memory"},
+  {"memory_of_write", function() fail_at(1) x[1] = 2 end, "index: not enough memory"},
 }
 
 os.exit(lu.LuaUnit.run())

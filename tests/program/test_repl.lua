@@ -191,4 +191,16 @@ function tests.terminal_completion_and_recall()
   contains(session({"\27[A\27[A\27[A\n", "words.alphabet\n"}, state), "\n9\n")
 end
 
+-- What a namespace has not loaded yet, and wrong names on the way, which raise nothing.
+function tests.terminal_completion_of_namespaces()
+  if not has_script then return end
+  local out = session({"nn.LST\t(2, 3)\n", "nn.functional.logsig\t == saros.logsigmoid\n",
+    "saros.lins\t(1, 2, 2):numel()\n", "nn.wrong.name\t = 1\n", "1 + 41\n"})
+  contains(out, "\nLSTM(2, 3)\n")
+  contains(out, "\ntrue\n")
+  contains(out, "\n2\n")
+  contains(out, "saros.nn has no 'wrong'")
+  contains(out, "\n42\n")
+end
+
 run.all(tests)

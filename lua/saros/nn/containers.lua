@@ -5,6 +5,7 @@
 
 local options = require "saros.options"
 local parts = require "saros.nn.module"
+local printing = require "saros.nn.printing"
 
 local Module, is_module = parts.Module, parts.is_module
 local fail, show = options.fail, options.show
@@ -94,13 +95,13 @@ end
 Sequential.extend = ModuleList.extend
 
 -- Equal neighbours are printed once: "(0-2): 3 x Linear(...)".
-function ModuleList:__tostring()
+ModuleList.__tostring = printing.printer(function(self)
   local lines, first, last, text = {}, 0, -1, nil
   local function flush()
     if not text then return end
     local shown = first == last and ("(%d): %s"):format(first, text)
       or ("(%d-%d): %d x %s"):format(first, last, last - first + 1, text)
-    lines[#lines + 1] = shown:gsub("\n", "\n  ")
+    lines[#lines + 1] = shown
   end
   for i, module in ipairs(self) do
     local here = tostring(module)
@@ -112,9 +113,8 @@ function ModuleList:__tostring()
     end
   end
   flush()
-  if #lines == 0 then return self.__name .. "()" end
-  return ("%s(\n  %s\n)"):format(self.__name, table.concat(lines, "\n  "))
-end
+  return printing.block(self.__name, lines)
+end)
 
 -- ---- ModuleDict ------------------------------------------------------------------------
 

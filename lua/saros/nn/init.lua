@@ -1,6 +1,8 @@
 -- saros.nn: modules, functions and initial values, loaded when first named.
 
+local namespace = require "saros.namespace"
 local parts = require "saros.nn.module"
+require "saros.nn.use" -- adds train, eval, apply, zero_grad, requires_grad_
 require "saros.nn.state" -- adds state_dict, load_state_dict, to
 
 ---@class saros.nn
@@ -26,11 +28,17 @@ local files = {
   loss = "NLLLoss CrossEntropyLoss MSELoss L1Loss SmoothL1Loss BCELoss BCEWithLogitsLoss",
 }
 
+local function part(name, file)
+  return function()
+    return namespace.strict("saros.nn." .. name, require("saros.nn." .. file))
+  end
+end
+
 -- Name -> function that gives its value.
 local loaders = {
-  functional = function() return require "saros.nn.functional" end,
-  init = function() return require "saros.nn.initializers" end,
-  utils = function() return require "saros.nn.utils" end,
+  functional = part("functional", "functional"),
+  init = part("init", "initializers"),
+  utils = part("utils", "utils"),
   detach = function() return require("saros.nn.carry").detach end,
   reset_rows = function() return require("saros.nn.carry").reset_rows end,
 }
@@ -40,18 +48,4 @@ for file, names in pairs(files) do
   end
 end
 
-local function load(self, name)
-  local loader = loaders[name]
-  if not loader then return nil end
-  local value = loader()
-  rawset(self, name, value)
-  return value
-end
-
--- pairs(nn) shows everything, loaded or not.
-local function iterate(self)
-  for name in pairs(loaders) do load(self, name) end
-  return next, self, nil
-end
-
-return setmetatable(nn, {__index = load, __pairs = iterate})
+return namespace.lazy("saros.nn", nn, loaders)

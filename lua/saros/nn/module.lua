@@ -15,6 +15,7 @@
 local core = require "saros.core"
 local class = require "saros.class"
 local options = require "saros.options"
+local printing = require "saros.nn.printing"
 
 local is_tensor, fail, show = core.is_tensor, options.fail, options.show
 
@@ -55,33 +56,52 @@ end
 
 -- ---- registration ---------------------------------------------------------------
 
--- _kinds[key]: "parameter", "buffer" or "transient" (a buffer that is not saved)
+-- As PyTorch calls them, and what it takes in their place.
+local roles = {
+  parameter = {"parameter", "an nn.Parameter"}, buffer = {"buffer", "a tensor"},
+  transient = {"buffer", "a tensor"}, module = {"child module", "a module"},
+}
+
+local function refuse(self, key, value, kind)
+  local role, expected = table.unpack(roles[kind])
+  fail("%s: cannot assign '%s' as %s '%s' (%s or nil expected)", self.__name,
+    is_tensor(value) and "tensor" or type(value), role, tostring(key), expected)
+end
+
+-- What a field is now: "parameter", "buffer", "transient", "module", or false. What it was
+-- before, as _kinds has it, must not be lost unseen. A field that has a value is assigned
+-- without our knowledge, so a wrong value is found when the fields are next walked over.
+local function kind_of(self, key, value)
+  local kinds = self._kinds
+  local was = kinds[key]
+  if is_module(value) then
+    kinds[key] = "module"
+  elseif is_tensor(value) then
+    if value.is_parameter then
+      kinds[key] = "parameter"
+    elseif was == "parameter" then
+      fail("%s: '%s' was a parameter and now holds a plain tensor: assign nn.Parameter(t), "
+        .. "or copy values with copy_", self.__name, tostring(key))
+    elseif was == "module" then
+      refuse(self, key, value, was)
+    end
+  elseif was then
+    refuse(self, key, value, was)
+  end
+  return kinds[key]
+end
+
+-- _kinds[key]: "parameter", "buffer", "transient" (a buffer that is not saved) or "module"
 -- where the field was one, false for anything else that was assigned.
 function Module:__newindex(key, value)
   if value == nil then return end
-  rawset(self, key, value)
   local kinds = self._kinds
   if kinds[key] == nil then
     kinds[key] = false
     self._keys[#self._keys + 1] = key
   end
-  if is_tensor(value) and value.is_parameter then kinds[key] = "parameter" end
-end
-
--- What a field is now: "parameter", "buffer", "transient", "module" or nil.
-local function kind_of(self, key, value)
-  if is_tensor(value) then
-    local kinds = self._kinds
-    if value.is_parameter then
-      kinds[key] = "parameter"
-    elseif kinds[key] == "parameter" then
-      fail("%s: '%s' was a parameter and now holds a plain tensor: assign nn.Parameter(t), "
-        .. "or copy values with copy_", self.__name, tostring(key))
-    end
-    return kinds[key] or nil
-  elseif is_module(value) then
-    return "module"
-  end
+  kind_of(self, key, value)
+  rawset(self, key, value)
 end
 
 -- self[1] is called "0", as PyTorch names the parts of a Sequential.
@@ -166,6 +186,13 @@ local function each_module(self, path, seen, call)
   each_field(self, function(name, value, kind)
     if kind == "module" then each_module(value, join(path, name), seen, call) end
   end)
+end
+
+-- Walks that come to a module once for each of its places would not end in one that contains
+-- itself: they note in `active` where they are.
+local function enter(self, path, active)
+  if active[self] then fail("%s contains itself (at '%s')", self.__name, path) end
+  active[self] = true
 end
 
 -- An iterator over pairs (name, value) that `fill(add)` adds.
@@ -301,81 +328,25 @@ function Module:forward()
   fail("%s: forward is not defined: write function %s:forward(...)", self.__name, self.__name)
 end
 
---- Set training mode here and below (dropout works, batch norm uses the batch).
----@param mode? boolean default true
----@return saros.nn.Module self
-function Module:train(mode)
-  need_self(self, "train")
-  if mode ~= nil and type(mode) ~= "boolean" then
-    fail("%s.train: a boolean expected, got %s", self.__name, show(mode))
-  end
-  each_module(self, "", {}, function(_, module) rawset(module, "training", mode ~= false) end)
-  return self
-end
-
---- train(false)
----@return saros.nn.Module self
-function Module:eval()
-  need_self(self, "eval")
-  return self:train(false)
-end
-
---- Call fn(module) on all modules below and then on this one.
----@param fn fun(module: saros.nn.Module)
----@return saros.nn.Module self
-function Module:apply(fn)
-  need_self(self, "apply")
-  if type(fn) ~= "function" then
-    fail("%s.apply: a function expected, got %s", self.__name, show(fn))
-  end
-  each_child(self, function(_, child) child:apply(fn) end)
-  fn(self)
-  return self
-end
-
---- Forget the gradients of all parameters.
----@param opts? {set_to_none: boolean} default true; false fills them with zeros
-function Module:zero_grad(opts)
-  need_self(self, "zero_grad")
-  local o = options.reader("zero_grad", {{"set_to_none", "boolean", true}})(opts)
-  for _, p in ipairs(self:parameters()) do
-    if o.set_to_none then
-      p.grad = nil
-    elseif p.grad then
-      p.grad:detach():zero_()
-    end
-  end
-end
-
---- Whether the parameters are trained.
----@param requires_grad? boolean default true
----@return saros.nn.Module self
-function Module:requires_grad_(requires_grad)
-  need_self(self, "requires_grad_")
-  for _, p in ipairs(self:parameters()) do p:requires_grad_(requires_grad ~= false) end
-  return self
-end
-
 -- ---- printing ------------------------------------------------------------------------
 
 --- Text between the parentheses when the module is printed; classes replace it.
 ---@return string
 function Module:extra_repr() return "" end
 
-function Module:__tostring()
+Module.__tostring = printing.printer(function(self)
   local lines = {}
   local extra = self:extra_repr()
   for line in extra:gmatch("[^\n]+") do lines[#lines + 1] = line end
   local own = #lines
   each_field(self, function(name, value, kind)
     if kind == "module" then
-      lines[#lines + 1] = ("(%s): %s"):format(name, (tostring(value):gsub("\n", "\n  ")))
+      lines[#lines + 1] = ("(%s): %s"):format(name, tostring(value))
     end
   end)
-  if #lines == 0 then return self.__name .. "()" end
   if own == 1 and #lines == 1 then return ("%s(%s)"):format(self.__name, extra) end
-  return ("%s(\n  %s\n)"):format(self.__name, table.concat(lines, "\n  "))
-end
+  return printing.block(self.__name, lines)
+end)
 
 -- ---- classes ---------------------------------------------------------------------------
 
@@ -395,4 +366,5 @@ end
 return {
   Module = Module, Parameter = Parameter, is_module = is_module,
   each_field = each_field, each_module = each_module, need_self = need_self, join = join,
+  each_child = each_child, enter = enter,
 }

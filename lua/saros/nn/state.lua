@@ -12,8 +12,7 @@ local fail, show = options.fail, options.show
 -- Saved tensors in PyTorch's order: of each module its parameters, then its
 -- buffers, then its children. Shared ones appear under each of their names.
 local function each_saved(self, path, active, call)
-  if active[self] then fail("%s contains itself (at '%s')", self.__name, path) end
-  active[self] = true
+  parts.enter(self, path, active)
   for _, wanted in ipairs {"parameter", "buffer", "module"} do
     each_field(self, function(name, value, kind)
       if kind ~= wanted then return end

@@ -1,0 +1,103 @@
+-- saros.script from outside: what scripts do with their command line.
+package.path = "tests/program/?.lua"
+local run = require "run"
+local equal, contains = run.equal, run.contains
+local tests = {}
+
+local folder = run.folder()
+local script = run.write(folder .. "/add.lua", [[
+local saros = require "saros"
+local options = saros.script.options {
+  "Adds numbers.\nSlowly.",
+  arguments = "[number ...]",
+  {"steps", "integer", 27, "how many"},
+  {"rate", "number", 0.5, "how fast"},
+  {"name", "string", nil, "whose"},
+  {"data", "folder", nil, "where"},
+  {"text", "file", nil, "what"},
+  {"device", "device", "cpu", "on what"},
+  {"slow", "flag", false, "take your time"},
+}
+print(options.steps, options.rate, options.name, options.data, options.text, options.device,
+  options.slow, table.concat(options, ","))
+]])
+
+local function add(arguments) return run.saros(run.quote(script) .. " " .. arguments) end
+
+function tests.defaults() equal(add("").out, "27\t0.5\tnil\tnil\tnil\tcpu\tfalse\t\n") end
+
+function tests.values()
+  equal(add("--steps 3 --rate=-1e-3 a --name 'x y' b --slow --device cpu c").out,
+    "3\t-0.001\tx y\tnil\tnil\tcpu\ttrue\ta,b,c\n")
+  local where = ("--data %s --text %s"):format(run.quote(folder), run.quote(script))
+  equal(add(where).out, ("27\t0.5\tnil\t%s\t%s\tcpu\tfalse\t\n"):format(folder, script))
+  equal(add("--name= --steps 1 --steps 2").out, "2\t0.5\t\tnil\tnil\tcpu\tfalse\t\n")
+end
+
+function tests.double_dash_and_dash()
+  equal(add("- -- --steps -x").out, "27\t0.5\tnil\tnil\tnil\tcpu\tfalse\t-,--steps,-x\n")
+end
+
+function tests.help()
+  for _, word in ipairs {"--help", "-h", "--slow --help"} do
+    local r = add(word)
+    equal(r.code, 0)
+    contains(r.out, "usage: saros add.lua [options] [number ...]\n\nAdds numbers.\nSlowly.\n\n"
+      .. "  --steps N      how many (27)\n  --rate X       how fast (0.5)\n"
+      .. "  --name TEXT    whose\n  --data FOLDER  where\n")
+    contains(r.out, "\n  --slow         take your time\n  --help         this text\n")
+  end
+end
+
+function tests.wrong_lines()
+  for words, message in pairs {
+    ["--step 3"] = "unknown option --step, did you mean '--steps'?",
+    ["--zzzzzzzzz"] = "unknown option --zzzzzzzzz (known: --help, --steps, ",
+    ["-s"] = "unknown option -s (they begin with two dashes)",
+    ["--steps"] = "--steps: a value is missing",
+    ["--steps x"] = "--steps: a whole number expected, got 'x'",
+    ["--steps -1"] = "--steps: a whole number expected, got '-1'",
+    ["--steps 1.5"] = "--steps: a whole number expected, got '1.5'",
+    ["--rate fast"] = "--rate: a number expected, got 'fast'",
+    ["--slow=yes"] = "--slow takes no value",
+    ["--data " .. script] = "--data: there is no folder '" .. script .. "'",
+    ["--text " .. folder] = "--text: there is no file '" .. folder .. "'",
+    ["--device gpu"] = "--device: device 'gpu'",
+  } do
+    local r = add(words)
+    equal(r.code, 2, words)
+    equal(r.out, "", words)
+    contains(r.err, "add.lua: " .. message, words)
+    contains(r.err, " (--help shows the options)\n", words)
+    equal(select(2, r.err:gsub("\n", "")), 1, words)
+  end
+end
+
+function tests.without_arguments()
+  local plain = "require('saros').script.options {'Nothing.'}"
+  local r = run.saros(run.write(folder .. "/plain.lua", plain) .. " word")
+  equal(r.err, "plain.lua: unexpected argument 'word' (--help shows the options)\n")
+  equal(r.code, 2)
+end
+
+function tests.wrong_specifications()
+  for spec, message in pairs {
+    ["nil"] = "a table that begins with a description",
+    ["{'About.', {'steps', 'integer', 1}}"] = "option 1 must be {name, kind, default, description}",
+    ["{'About.', {'steps', 'integr', 1, 'how many'}}"] = "did you mean 'integer'?",
+  } do
+    local call = ("require('saros').script.options(%s)"):format(spec)
+    local r = run.saros("-e " .. run.quote(call))
+    equal(r.code, 1, spec)
+    contains(r.err, "saros: (command line):1: saros.script.options: ", spec)
+    contains(r.err, message, spec)
+  end
+end
+
+function tests.quit()
+  local text = "print 'before' require('saros').script.quit('no %s', 'more')"
+  local r = run.saros(run.write(folder .. "/quit.lua", text))
+  equal(r.out .. r.err .. r.code, "before\nquit.lua: no more\n2")
+end
+
+run.all(tests)
