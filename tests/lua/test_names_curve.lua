@@ -43,12 +43,12 @@ local function read_names(folder)
   return items, #files
 end
 
-local function losses(folder, steps)
+local function losses(kind, folder, steps)
   local items, classes = read_names(folder)
   local train = data.random_split(items, {0.85, 0.15},
                                   {generator = saros.Generator():manual_seed(2024)})
   saros.manual_seed(7)
-  local rnn, h2o = nn.RNN(58, 128), nn.Linear(128, classes)
+  local rnn, h2o = nn[kind](58, 128), nn.Linear(128, classes)
   local parameters = {}
   for _, module in ipairs {rnn, h2o} do
     for _, p in ipairs(module:parameters()) do parameters[#parameters + 1] = p end
@@ -61,6 +61,7 @@ local function losses(folder, steps)
     for k = (step - 1) * BATCH + 1, step * BATCH do
       local item = train:get(order[k])
       local _, hidden = rnn(item.line)
+      if kind == "LSTM" then hidden = hidden[1] end -- of {h, c}
       total = total + saros.nll_loss(h2o(hidden[1]):log_softmax(-1), item.label)
     end
     total:backward()
@@ -81,17 +82,19 @@ end
 
 TestNamesCurve = {}
 
-function TestNamesCurve.test_shipped_names()
-  local expected = read_row("tests/golden/names_curve_shipped.json", "RNN")
-  lu.assertTrue(#expected >= 40)
-  compare(expected, losses("data/names", #expected))
-end
+for _, kind in ipairs {"RNN", "LSTM", "GRU"} do
+  TestNamesCurve["test_shipped_names_" .. kind] = function()
+    local expected = read_row("tests/golden/names_curve_shipped.json", kind)
+    lu.assertTrue(#expected >= 40)
+    compare(expected, losses(kind, "data/names", #expected))
+  end
 
-if os.getenv("SAROS_DATA") then
-  function TestNamesCurve.test_full_names()
-    local expected = read_row("tests/golden/names_curve_seed7.json", "RNN")
-    lu.assertEquals(#expected, 60)
-    compare(expected, losses(os.getenv("SAROS_DATA") .. "/names", 60))
+  if os.getenv("SAROS_DATA") then
+    TestNamesCurve["test_full_names_" .. kind] = function()
+      local expected = read_row("tests/golden/names_curve_seed7.json", kind)
+      lu.assertEquals(#expected, 60)
+      compare(expected, losses(kind, os.getenv("SAROS_DATA") .. "/names", 60))
+    end
   end
 end
 
