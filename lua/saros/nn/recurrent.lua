@@ -40,7 +40,7 @@ local RNNBase = Module:extend("RNNBase")
 ---@field bidirectional? boolean default false
 ---@field device? string
 ---@field dtype? string
----@field layer_norm? boolean default false: normalize the sums of the gates, and c (Ba et al., 2016)
+---@field layer_norm? boolean default false: normalize the gates' sums, and c (Ba et al., 2016)
 ---@field recurrent_dropout? number default 0: of h where it meets weight_hh, with one mask for all
 --- steps, while training (Gal & Ghahramani, 2016)
 ---@field zoneout? number|table default 0: probability that a unit of the state keeps its value of

@@ -7,6 +7,7 @@
  * among threads: results do not depend on their number. cpu.c's table calls
  * sr__cpu_gemm. */
 #include "backend/cpu/panel.h"
+#include "backend/cpu/threads.h"
 #include "backend/cpu/products.h"
 
 #include "base/memory.h"
@@ -158,7 +159,6 @@ static const int64_t blis_side[SR_ISAS] = {
     [SR_ISA_avx512] = 256,
 #endif
 };
-static const double thread_work = 2e6; /* multiply-adds in about 35 us */
 
 static bool suits_blis(const problem *p) {
   int64_t side = blis_side[sr__cpu_isa()];
@@ -189,13 +189,11 @@ static method method_of(const problem *p) {
   if (how.way == PACKED) how.b_bytes = (sr__panel_bytes(p->dtype, p->k, p->n) + 63) & ~(size_t)63;
   if (how.copy_c) how.c_bytes = bytes_of(p, p->c);
   how.bytes = how.a_bytes + how.b_bytes + how.c_bytes;
-  double threads = work_of(p) * (double)p->batch / thread_work;
-  if (threads > sr_num_threads()) threads = sr_num_threads();
-  if (threads < 1) threads = 1;
-  if ((double)p->batch >= threads)
-    how.batch_threads = (int)threads;
+  int threads = sr__threads_for(work_of(p) * (double)p->batch);
+  if (p->batch >= threads)
+    how.batch_threads = threads;
   else
-    how.threads = (int)threads;
+    how.threads = threads;
   return how;
 }
 
@@ -257,19 +255,27 @@ static void do_matrix(const problem *p, const method *how, int64_t i, char *scra
   if (how->copy_c) scale(p->dtype, result, c, 1);
 }
 
+typedef struct {
+  const problem *problem;
+  const method *how;
+  char *scratch;
+} batch_work;
+
+/* The matrices of a thread. */
+static void do_part(void *context, int part) {
+  const batch_work *w = context;
+  int64_t batch = w->problem->batch, parts = w->how->batch_threads;
+  for (int64_t i = batch * part / parts; i < batch * (part + 1) / parts; i++)
+    do_matrix(w->problem, w->how, i, w->scratch + (size_t)part * w->how->bytes);
+}
+
 static sr_status do_batch(const problem *p, const method *how) {
-  int threads = how->batch_threads;
+  batch_work work = {.problem = p, .how = how};
+  size_t bytes = how->bytes * (size_t)how->batch_threads;
   void *scratch = NULL;
-  size_t bytes = how->bytes * (size_t)threads;
   if (bytes) SR_TRY(sr__new(bytes, &scratch));
-  if (threads == 1) {
-    for (int64_t i = 0; i < p->batch; i++) do_matrix(p, how, i, scratch);
-  } else {
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int t = 0; t < threads; t++)
-      for (int64_t i = p->batch * t / threads; i < p->batch * (t + 1) / threads; i++)
-        do_matrix(p, how, i, (char *)scratch + (size_t)t * how->bytes);
-  }
+  work.scratch = scratch;
+  sr__side_by_side(how->batch_threads, do_part, &work);
   sr__free(scratch, bytes);
   return SR_OK;
 }

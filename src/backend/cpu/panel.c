@@ -2,8 +2,7 @@
  * sizes and threads. affine.c, gemm.c and recurrent.c call it (see panel.h). */
 #include "backend/cpu/panel.h"
 
-/* Fewer multiply-adds than this (35 us at full speed) are not worth a thread. */
-static const int64_t thread_work = 2000000;
+#include "backend/cpu/threads.h"
 
 size_t sr__panel_bytes(sr_dtype dtype, int64_t k, int64_t n) {
   int64_t lanes = sr__panel_kernels_for(dtype)->lanes;
@@ -29,35 +28,45 @@ static sr_product rows_of(const sr_product *p, size_t size, int64_t first, int64
   return part;
 }
 
-static int threads_for(const sr_product *p) {
-  double work = (double)p->m * (double)p->n * (double)p->k / (double)thread_work;
-  if (work < 2) return 1;
-  int threads = sr_num_threads();
-  return work < threads ? (int)work : threads;
+/* A product cut into parts: into columns, whole panels, the same ones at each call, so that
+ * a core finds its weights in its cache; into rows where there are many, or too few panels. */
+typedef struct {
+  const sr_product *product;
+  const sr_panel_kernels_of *kernels;
+  size_t size;
+  bool by_rows;
+  int64_t units, unit; /* to share out; rows or columns of one */
+  int parts;
+} shared_product;
+
+static void multiply_part(void *context, int k) {
+  const shared_product *s = context;
+  const sr_product *p = s->product;
+  int64_t all = s->by_rows ? p->m : p->n;
+  int64_t first = s->units * k / s->parts * s->unit, end = s->units * (k + 1) / s->parts * s->unit;
+  if (end > all) end = all;
+  if (end <= first) return;
+  sr_product part = s->by_rows ? rows_of(p, s->size, first, end - first)
+                               : columns_of(p, s->size, first, end - first);
+  s->kernels->multiply(&part);
 }
 
 void sr__panel_multiply(sr_dtype dtype, const sr_product *p) {
   const sr_panel_kernels_of *kernels = sr__panel_kernels_for(dtype);
-  int threads = threads_for(p);
+  int threads = sr__threads_for((double)p->m * (double)p->n * (double)p->k);
   if (threads < 2) {
     kernels->multiply(p);
     return;
   }
-  size_t size = sr_dtype_bytes(dtype);
-  /* Whole panels, the same ones at each call, so that a core finds its weights
-   * in its cache; rows where there are many, or too few panels to share out. */
   int64_t panels = (p->n + kernels->columns - 1) / kernels->columns;
   bool few_panels = panels % threads != 0 && panels < 8 * threads;
   bool by_rows = p->m >= 96 * threads || (few_panels && p->m >= 4 * threads);
-  int64_t unit = by_rows ? 1 : kernels->columns;
-  int64_t units = by_rows ? p->m : panels, all = by_rows ? p->m : p->n;
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int i = 0; i < threads; i++) {
-    int64_t first = units * i / threads * unit, end = units * (i + 1) / threads * unit;
-    if (end > all) end = all;
-    if (end <= first) continue;
-    sr_product part =
-        by_rows ? rows_of(p, size, first, end - first) : columns_of(p, size, first, end - first);
-    kernels->multiply(&part);
-  }
+  shared_product shared = {.product = p,
+                           .kernels = kernels,
+                           .size = sr_dtype_bytes(dtype),
+                           .by_rows = by_rows,
+                           .units = by_rows ? p->m : panels,
+                           .unit = by_rows ? 1 : kernels->columns,
+                           .parts = threads};
+  sr__side_by_side(threads, multiply_part, &shared);
 }

@@ -9,6 +9,7 @@
 #include "backend/cpu/panel.h"
 #include "backend/cpu/products.h"
 #include "backend/cpu/recurrent_rows.h"
+#include "backend/cpu/threads.h"
 #include "backend/recurrent_modes.h"
 
 #include "base/memory.h"
@@ -354,19 +355,17 @@ static void walk_backward(const walk *w) {
 
 /* ---- directions ------------------------------------------------------------------------- */
 
-/* Multiply-adds below which a thread of its own does not pay (35 us at full speed), and steps
- * large enough to keep all threads busy with one product each. */
-static const double thread_work = 2e6;
-
-static bool side_by_side(int n, const walk *w) {
+/* Do the walks get a thread each? Not where a single step keeps all threads busy. */
+static bool worth_threads(int n, const walk *w) {
   if (n < 2 || sr_num_threads() < 2) return false;
   double of_a_row = (double)w->width * (double)w->plan->state;
-  double of_a_step = of_a_row * (double)w->plan->batch;
-  bool busy = sr_num_threads() > n && of_a_step > thread_work * sr_num_threads();
-  return of_a_row * (double)w->plan->rows > thread_work && !busy;
+  bool busy = sr_num_threads() > n &&
+              sr__threads_for(of_a_row * (double)w->plan->batch) == sr_num_threads();
+  return !busy && sr__threads_for(n * of_a_row * (double)w->plan->rows) >= n;
 }
 
-static void walk_all(const walk *w) {
+static void walk_all(void *walks, int k) {
+  const walk *w = (const walk *)walks + k;
   if (w->backward)
     walk_backward(w);
   else
@@ -379,12 +378,10 @@ static sr_status run(int n, const sr_recurrent_plan *plans, bool backward) {
   walk walks[DIRECTIONS] = {0};
   sr_status status = SR_OK;
   for (int k = 0; k < n && !status; k++) status = open_walk(&walks[k], &plans[k], backward);
-  if (!status && side_by_side(n, walks)) {
-#pragma omp parallel for num_threads(n) schedule(static)
-    for (int k = 0; k < n; k++) walk_all(&walks[k]);
-  } else if (!status) {
-    for (int k = 0; k < n; k++) walk_all(&walks[k]);
-  }
+  if (!status && worth_threads(n, walks))
+    sr__side_by_side(n, walk_all, walks);
+  else
+    for (int k = 0; k < n && !status; k++) walk_all(walks, k);
   for (int k = 0; k < n; k++) close_walk(&walks[k]);
   return status;
 }
