@@ -491,6 +491,34 @@ typedef struct {
 sr_status sr_recurrent(const sr_recurrent_layer *layer, sr_tensor **output, sr_tensor **hn,
                        sr_tensor **cn, sr_tensor **cells);
 
+/* ---- packed sequences --------------------------------------------------------------- */
+
+/* A batch of sequences of different lengths. Step t of a sequence is one row. */
+typedef struct {
+  int64_t batch;              /* sequences, those of length 0 too */
+  int64_t steps;              /* of the longest */
+  const int64_t *batch_sizes; /* for each step: how many sequences have it; not growing */
+  const int64_t *sorted;      /* the batch's positions, longest first; NULL: they come so */
+} sr_packing;
+
+/* Where the rows lie (N = sum of batch_sizes):
+ *   packed       (N, ..): those of step 1, longest sequence first, then those of step 2, ...
+ *   chained      (N, ..): sequence 1, sequence 2, ...
+ *   time first   (T, B, ..), batch first (B, T, ..): padded, T >= steps */
+typedef enum { SR_PACKED, SR_CHAINED, SR_TIME_FIRST, SR_BATCH_FIRST } sr_layout;
+
+/* The same rows in another layout. Padded ones get `length` steps, and `padding` where a
+ * sequence has no step. Differentiable. */
+sr_status sr_repack(sr_tensor *x, sr_layout from, sr_layout to, const sr_packing *packing,
+                    int64_t length, sr_scalar padding, sr_tensor **out);
+/* lengths (B) int64 -> batch_sizes (T) and, with `sort`, positions (B) of the longest first (else
+ * NULL, and lengths must not grow), both int64 on the CPU. */
+sr_status sr_packing_of(sr_tensor *lengths, bool sort, sr_tensor **batch_sizes, sr_tensor **sorted);
+/* The way back: lengths (B) int64 on the CPU. */
+sr_status sr_packing_lengths(const sr_packing *packing, sr_tensor **lengths);
+/* Do sizes and positions make sense, and has data (N, ..) as many rows? */
+sr_status sr_packing_check(const sr_packing *packing, const sr_tensor *data);
+
 /* ---- optimizers --------------------------------------------------------------------- */
 
 /* One fused step of PyTorch's SGD on one parameter, in place and not recorded:

@@ -48,10 +48,18 @@ function options.show(value)
   if kind == "number" or kind == "boolean" then return kind .. " " .. tostring(value) end
   if core.is_tensor(value) then return "tensor " .. tostring(value.shape) end
   local meta = getmetatable(value)
-  local name = type(meta) == "table" and rawget(meta, "__name")
+  local name = type(meta) == "table" and (rawget(meta, "__shown") or rawget(meta, "__name"))
   return type(name) == "string" and name or kind
 end
 local show = options.show
+
+--- Does it stand for a tensor, as a PackedSequence does?
+---@param value any
+---@return boolean
+function options.stands_in(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  return type(meta) == "table" and rawget(meta, "__tensor_function") ~= nil
+end
 
 -- ---- types ------------------------------------------------------------------
 

@@ -67,8 +67,13 @@ const char *sr_stray_key(lua_State *L, int i) {
   return NULL;
 }
 
-/* A table with names as keys; an empty one too where it is not the first argument. */
+/* A table with names as keys; an empty one too where it is not the first argument. Objects
+ * are none. */
 static bool is_options(lua_State *L, int i) {
+  if (lua_getmetatable(L, i)) {
+    lua_pop(L, 1);
+    return false;
+  }
   lua_Unsigned items = lua_rawlen(L, i);
   if (items > MOST_LIST_ITEMS) return false;
   bool empty = true;
@@ -140,10 +145,17 @@ void sr_arguments(lua_State *L, const char *function, const char *const *names) 
 
 /* ---- single arguments --------------------------------------------------------------------- */
 
+/* What is at i, in the words of a message; may push it. */
+static const char *found(lua_State *L, int i) {
+  if (sr_to_tensor(L, i)) return "tensor";
+  if (lua_type(L, i) == LUA_TTABLE && luaL_getmetafield(L, i, "__shown") == LUA_TSTRING)
+    return lua_tostring(L, -1);
+  return lua_isnoneornil(L, i) ? "nil" : luaL_typename(L, i);
+}
+
 static int wrong(lua_State *L, int i, const char *function, const char *argument,
                  const char *expected) {
-  const char *got = lua_isnoneornil(L, i) ? "nil" : luaL_typename(L, i);
-  if (sr_to_tensor(L, i)) got = "tensor";
+  const char *got = found(L, i);
   if (i == 1 && lua_isnoneornil(L, i)) got = "nil (was a method called with '.' instead of ':'?)";
   if (lua_type(L, i) == LUA_TNUMBER)
     return sr_error(L, "%s: argument '%s' must be %s, got %s", function, argument, expected,
@@ -212,13 +224,25 @@ sr_scalar sr_check_scalar(lua_State *L, int i, const char *function, const char 
   return scalar_of(L, i);
 }
 
-sr_operand sr_check_operand(lua_State *L, int i, const char *function, const char *argument) {
-  sr_tensor *t = sr_to_tensor(L, i);
-  if (t) return (sr_operand){.tensor = t};
+bool sr_read_operand(lua_State *L, int i, sr_operand *x, const char *function,
+                     const char *argument) {
+  *x = (sr_operand){.tensor = sr_to_tensor(L, i)};
+  if (x->tensor) return true;
+  if (sr_is_stand_in(L, i)) return false;
   if (lua_type(L, i) == LUA_TBOOLEAN)
-    return (sr_operand){.number = sr_integer(lua_toboolean(L, i))};
-  if (lua_type(L, i) != LUA_TNUMBER) wrong(L, i, function, argument, "a tensor or a number");
-  return (sr_operand){.number = scalar_of(L, i)};
+    x->number = sr_integer(lua_toboolean(L, i));
+  else if (lua_type(L, i) == LUA_TNUMBER)
+    x->number = scalar_of(L, i);
+  else
+    wrong(L, i, function, argument, "a tensor or a number");
+  return true;
+}
+
+sr_operand sr_check_operand(lua_State *L, int i, const char *function, const char *argument) {
+  sr_operand x;
+  if (!sr_read_operand(L, i, &x, function, argument))
+    wrong(L, i, function, argument, "a tensor or a number");
+  return x;
 }
 
 /* ---- dimensions and sizes -------------------------------------------------------------------- */
@@ -315,7 +339,7 @@ sr_tensor **sr_check_tensors(lua_State *L, int i, int *n, const char *function,
     list[k] = sr_to_tensor(L, -1);
     if (!list[k])
       sr_error(L, "%s: item %llu of argument '%s' must be a tensor, got %s", function,
-               (unsigned long long)k + 1, argument, luaL_typename(L, -1));
+               (unsigned long long)k + 1, argument, found(L, -1));
     lua_pop(L, 1); /* the list at i keeps it alive */
   }
   *n = (int)count;

@@ -282,6 +282,7 @@ static int nonzero(lua_State *L) {
 }
 
 static int embedding(lua_State *L) {
+  if (sr_is_stand_in(L, 2)) return sr_call_stand_in(L);
   sr_tensor *weight = sr_check_tensor(L, 1, "embedding", "weight");
   sr_tensor *ids = sr_check_tensor(L, 2, "embedding", "input");
   int64_t padding = sr_optional_integer(L, 3, SR_NO_PADDING, "embedding", "padding_idx");
@@ -291,6 +292,7 @@ static int embedding(lua_State *L) {
 }
 
 static int one_hot(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   static const char *const names[] = {"input", "num_classes", NULL};
   sr_arguments(L, "one_hot", names);
   sr_tensor *ids = sr_check_tensor(L, 1, "one_hot", "input");

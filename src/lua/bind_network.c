@@ -7,6 +7,7 @@
 static const char *const softmax_names[] = {"input", "dim", NULL};
 
 static int softmax(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   sr_arguments(L, "softmax", softmax_names);
   sr_tensor *x = sr_check_tensor(L, 1, "softmax", "input");
   int dim = sr_check_dim(L, 2, "softmax", "dim");
@@ -16,6 +17,7 @@ static int softmax(lua_State *L) {
 }
 
 static int log_softmax(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   sr_arguments(L, "log_softmax", softmax_names);
   sr_tensor *x = sr_check_tensor(L, 1, "log_softmax", "input");
   int dim = sr_check_dim(L, 2, "log_softmax", "dim");
@@ -27,6 +29,7 @@ static int log_softmax(lua_State *L) {
 /* ---- losses ----------------------------------------------------------------------------- */
 
 static int nll_loss(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   static const char *const names[] = {"input",     "target",       "weight",
                                       "reduction", "ignore_index", NULL};
   sr_arguments(L, "nll_loss", names);
@@ -41,6 +44,7 @@ static int nll_loss(lua_State *L) {
 }
 
 static int cross_entropy(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   static const char *const names[] = {"input",        "target",          "weight", "reduction",
                                       "ignore_index", "label_smoothing", NULL};
   sr_arguments(L, "cross_entropy", names);
@@ -58,6 +62,7 @@ static int cross_entropy(lua_State *L) {
 static const char *const error_names[] = {"input", "target", "reduction", "beta", NULL};
 
 static int mse_loss(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   sr_arguments(L, "mse_loss", error_names);
   sr_tensor *x = sr_check_tensor(L, 1, "mse_loss", "input");
   sr_tensor *target = sr_check_tensor(L, 2, "mse_loss", "target");
@@ -68,6 +73,7 @@ static int mse_loss(lua_State *L) {
 }
 
 static int l1_loss(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   sr_arguments(L, "l1_loss", error_names);
   sr_tensor *x = sr_check_tensor(L, 1, "l1_loss", "input");
   sr_tensor *target = sr_check_tensor(L, 2, "l1_loss", "target");
@@ -78,6 +84,7 @@ static int l1_loss(lua_State *L) {
 }
 
 static int smooth_l1_loss(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   sr_arguments(L, "smooth_l1_loss", error_names);
   sr_tensor *x = sr_check_tensor(L, 1, "smooth_l1_loss", "input");
   sr_tensor *target = sr_check_tensor(L, 2, "smooth_l1_loss", "target");
@@ -89,6 +96,7 @@ static int smooth_l1_loss(lua_State *L) {
 }
 
 static int binary_cross_entropy(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   static const char *const names[] = {"input", "target", "weight", "reduction", NULL};
   sr_arguments(L, "binary_cross_entropy", names);
   sr_tensor *x = sr_check_tensor(L, 1, "binary_cross_entropy", "input");
@@ -101,6 +109,7 @@ static int binary_cross_entropy(lua_State *L) {
 }
 
 static int binary_cross_entropy_with_logits(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   static const char *const names[] = {"input", "target", "weight", "pos_weight", "reduction", NULL};
   const char *f = "binary_cross_entropy_with_logits";
   sr_arguments(L, f, names);
@@ -118,6 +127,7 @@ static int binary_cross_entropy_with_logits(lua_State *L) {
 
 /* dropout(x, p, training): x itself where training is false */
 static int dropout(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   static const char *const names[] = {"input", "p", "training", "generator", NULL};
   sr_arguments(L, "dropout", names);
   sr_tensor *x = sr_check_tensor(L, 1, "dropout", "input");
@@ -134,6 +144,7 @@ static int dropout(lua_State *L) {
 }
 
 static int layer_norm(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   static const char *const names[] = {"input", "normalized_shape", "weight", "bias", "eps", NULL};
   sr_arguments(L, "layer_norm", names);
   sr_tensor *x = sr_check_tensor(L, 1, "layer_norm", "input");

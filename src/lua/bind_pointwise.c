@@ -28,7 +28,8 @@ typedef struct {
   double parameters[2];
 } call;
 
-static void read_call(lua_State *L, call *c) {
+/* False if a stand-in is among them. */
+static bool read_call(lua_State *L, call *c) {
   c->op = (sr_pointwise_op)lua_tointeger(L, lua_upvalueindex(1));
   const sr_pointwise_info *info = sr_pointwise_get(c->op);
   const char *function = lua_tostring(L, lua_upvalueindex(2));
@@ -41,16 +42,17 @@ static void read_call(lua_State *L, call *c) {
   }
   if (info->parameters && !strcmp(info->name, "clamp") && lua_isnil(L, 2) && lua_isnil(L, 3))
     sr_error(L, "%s: at least one of 'min' and 'max' is needed", function);
-  c->x[0] = sr_check_operand(L, 1, function, "input");
-  if (arity > 1) c->x[1] = sr_check_operand(L, 2, function, "other");
+  if (!sr_read_operand(L, 1, &c->x[0], function, "input")) return false;
+  if (arity > 1 && !sr_read_operand(L, 2, &c->x[1], function, "other")) return false;
   for (int k = 0; k < info->parameters; k++)
     c->parameters[k] = sr_optional_number(L, arity + 1 + k, info->defaults[k], function,
                                           parameter_name(info->name, k));
+  return true;
 }
 
 static int pointwise(lua_State *L) {
   call c;
-  read_call(L, &c);
+  if (!read_call(L, &c)) return sr_call_stand_in(L);
   sr_tensor **y = sr_push_tensor(L);
   sr_raise(L, sr_pointwise(c.op, c.x, c.parameters, y));
   return sr_filled(L, 1);
@@ -58,7 +60,7 @@ static int pointwise(lua_State *L) {
 
 static int pointwise_in_place(lua_State *L) {
   call c;
-  read_call(L, &c);
+  if (!read_call(L, &c)) return sr_call_stand_in(L);
   sr_raise(L, sr_pointwise_(c.op, c.x, c.parameters));
   lua_settop(L, 1);
   return 1;
@@ -118,6 +120,7 @@ static int zero(lua_State *L) {
 }
 
 static int copy(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   sr_tensor *x = sr_check_tensor(L, 1, "copy_", "input");
   sr_raise(L, sr_copy_(x, sr_check_tensor(L, 2, "copy_", "source")));
   lua_settop(L, 1);
@@ -129,8 +132,10 @@ static int add_scaled(lua_State *L, bool in_place, const char *function) {
   static const char *const names[] = {"input", "other", "alpha", NULL};
   sr_arguments(L, function, names);
   bool subtract = !strncmp(function, "sub", 3);
-  sr_operand x[2] = {sr_check_operand(L, 1, function, "input"),
-                     sr_check_operand(L, 2, function, "other")};
+  sr_operand x[2];
+  if (!sr_read_operand(L, 1, &x[0], function, "input") ||
+      !sr_read_operand(L, 2, &x[1], function, "other"))
+    return sr_call_stand_in(L);
   if (!lua_isnoneornil(L, 3)) {
     sr_operand scaled[2] = {x[1], {.number = sr_check_scalar(L, 3, function, "alpha")}};
     if (x[1].tensor) {

@@ -20,6 +20,7 @@ static int product(lua_State *L) {
 }
 
 static int linear(lua_State *L) {
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
   sr_tensor *x = sr_check_tensor(L, 1, "linear", "input");
   sr_tensor *weight = sr_check_tensor(L, 2, "linear", "weight");
   sr_tensor *bias = sr_optional_tensor(L, 3, "linear", "bias");

@@ -404,7 +404,9 @@ static int tensor_rows(lua_State *L) {
 /* Upvalues: the operation, its name. */
 static int operator_binary(lua_State *L) {
   const char *name = lua_tostring(L, lua_upvalueindex(2));
-  sr_operand x[2] = {sr_check_operand(L, 1, name, "a"), sr_check_operand(L, 2, name, "b")};
+  sr_operand x[2];
+  if (!sr_read_operand(L, 1, &x[0], name, "a") || !sr_read_operand(L, 2, &x[1], name, "b"))
+    return sr_call_stand_in(L);
   sr_tensor **y = sr_push_tensor(L);
   sr_raise(L, sr_pointwise((sr_pointwise_op)lua_tointeger(L, lua_upvalueindex(1)), x, NULL, y));
   return sr_filled(L, 1);

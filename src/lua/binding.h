@@ -75,7 +75,10 @@ bool sr_optional_boolean(lua_State *L, int i, bool otherwise, const char *functi
 const char *sr_check_string(lua_State *L, int i, const char *function, const char *argument);
 /* A number or a one-element tensor's value. */
 sr_scalar sr_check_scalar(lua_State *L, int i, const char *function, const char *argument);
-/* A tensor or a number. */
+/* A tensor or a number; false for a stand-in (see below). */
+bool sr_read_operand(lua_State *L, int i, sr_operand *x, const char *function,
+                     const char *argument);
+/* The same where stand-ins are refused. */
 sr_operand sr_check_operand(lua_State *L, int i, const char *function, const char *argument);
 
 /* A dimension: 1.. in Lua, 0.. in C; negative ones stay. */
@@ -100,6 +103,19 @@ sr_generator *sr_optional_generator(lua_State *L, int i, const char *function);
 sr_tensor **sr_check_tensors(lua_State *L, int i, int *n, const char *function,
                              const char *argument);
 
+/* ---- stand-ins ------------------------------------------------------------------------ */
+
+/* A table whose metatable has __tensor_function stands for a tensor (as an object that has
+ * __torch_function__ does in PyTorch). A function that allows one begins with
+ *   if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
+ * and gives what __tensor_function(itself, ...) gives, for its first or second argument.
+ * Messages of those that refuse it show it as __shown. */
+bool sr_has_tensor_function(lua_State *L, int i);
+static inline bool sr_is_stand_in(lua_State *L, int i) {
+  return lua_type(L, i) == LUA_TTABLE && sr_has_tensor_function(L, i);
+}
+int sr_call_stand_in(lua_State *L);
+
 /* ---- the parts of saros.core --------------------------------------------------------- */
 
 /* Each adds its functions to the table `core` at the top of the stack; those that are
@@ -112,6 +128,7 @@ void sr_bind_shape(lua_State *L);
 void sr_bind_index(lua_State *L);
 void sr_bind_product(lua_State *L);
 void sr_bind_network(lua_State *L);
+void sr_bind_packing(lua_State *L);
 void sr_bind_random(lua_State *L);
 void sr_bind_autograd(lua_State *L);
 void sr_bind_files(lua_State *L);

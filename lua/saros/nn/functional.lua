@@ -21,14 +21,14 @@ end
 
 -- PyTorch's choice where no dim is given: the first of 0, 1 or 3 dimensions, else the second.
 local function implicit_dim(x)
-  local dims = x:dim()
+  local dims = (core.is_tensor(x) and x or x.data):dim()
   return (dims == 0 or dims == 1 or dims == 3) and 1 or 2
 end
 
 local core_softmax, core_log_softmax = core.softmax, core.log_softmax
 
 local function check_tensor(where, name, x)
-  if not core.is_tensor(x) then
+  if not (core.is_tensor(x) or options.stands_in(x)) then
     options.fail("%s: %s must be a tensor, got %s", where, name, options.show(x))
   end
 end

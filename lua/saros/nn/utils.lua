@@ -1,11 +1,13 @@
--- nn.utils: gradients clipped, parameters as one vector.
+-- nn.utils: gradients clipped, parameters as one vector; nn.utils.rnn.
 
 local core = require "saros.core"
+local namespace = require "saros.namespace"
 local options = require "saros.options"
 
 local fail, show = options.fail, options.show
 
 ---@class saros.nn.utils
+---@field rnn saros.nn.utils.rnn
 local utils = {}
 
 -- One tensor or a list of them, as a list.
@@ -110,4 +112,6 @@ function utils.vector_to_parameters(vector, parameters)
   end
 end
 
-return utils
+return namespace.lazy("saros.nn.utils", utils, {
+  rnn = function() return namespace.strict("saros.nn.utils.rnn", require "saros.nn.packing") end,
+})
