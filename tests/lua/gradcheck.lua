@@ -40,62 +40,70 @@ local function contract(f, inputs)
   return total
 end
 
--- Element by element: analytic gradients (nil: zeros) against differences. values[i] is what is
--- moved for input i, loss(i) the function of all of them.
-local function compare(name, values, gradients, loss)
-  for i, moved in ipairs(values) do
-    local flat = moved:view(-1)
-    local analytic = gradients[i] and gradients[i]:contiguous():view(-1):totable() or {}
+---Raises unless the gradients of f agree with finite differences, element by element.
+---@param name string for the message
+---@param f fun(...): userdata
+---@param inputs userdata[] float64 tensors; each gets a gradient
+function gradcheck.check(name, f, inputs)
+  local leaves = {}
+  for i, x in ipairs(inputs) do leaves[i] = x:detach():requires_grad_() end
+  local loss = contract(f, leaves)
+  local grads = {saros.grad(loss, leaves, {allow_unused = true})}
+  for i = 1, #leaves do
+    local dense = leaves[i]:detach():clone()
+    local flat = dense:view(-1)
+    local analytic = grads[i] and grads[i]:contiguous():view(-1):totable() or {}
+    local function value()
+      local moved = {}
+      for k = 1, #leaves do moved[k] = leaves[k]:detach() end
+      moved[i] = dense
+      return saros.no_grad(function() return contract(f, moved):item() end)
+    end
     for k = 1, flat:numel() do
       local at = flat[k]:item()
       flat[k] = at + STEP
-      local up = loss(i)
+      local up = value()
       flat[k] = at - STEP
-      local down = loss(i)
+      local down = value()
       flat[k] = at
       local numeric = (up - down) / (2 * STEP)
       local found = analytic[k] or 0
       local close = math.abs(numeric - found) <= TOLERANCE * (1 + math.abs(numeric))
       if not close then -- also where one of them is NaN
         error(string.format("%s: gradient of input %d, element %d: %.9g, finite difference %.9g",
-                            name, i, k, found, numeric), 3)
+                            name, i, k, found, numeric), 2)
       end
     end
   end
 end
 
----Raises unless the gradients of f agree with finite differences.
----@param name string for the message
----@param f fun(...): userdata
----@param inputs userdata[] float64 tensors; each gets a gradient
-function gradcheck.check(name, f, inputs)
-  local leaves, values = {}, {}
-  for i, x in ipairs(inputs) do
-    leaves[i] = x:detach():requires_grad_()
-    values[i] = x:detach():clone()
-  end
-  local gradients = {saros.grad(contract(f, leaves), leaves, {allow_unused = true})}
-  compare(name, values, gradients, function(i)
-    local moved = {}
-    for k = 1, #leaves do moved[k] = leaves[k]:detach() end
-    moved[i] = values[i]
-    return saros.no_grad(function() return contract(f, moved):item() end)
-  end)
-end
-
----The same for a function of tensors that it holds: a module's parameters, say.
+---The same for a function of tensors that it holds, a module's parameters, say: along two
+---random directions in each of them, in which all elements move together.
 ---@param name string for the message
 ---@param f fun(): userdata
----@param held userdata[] dense float64 tensors that f uses; each gets a gradient
+---@param held userdata[] float64 tensors that f uses; each gets a gradient
 function gradcheck.check_held(name, f, held)
-  local values = {}
+  for _, x in ipairs(held) do x:requires_grad_() end
+  local gradients = {saros.grad(contract(f, {}), held, {allow_unused = true})}
+  local function loss() return contract(f, {}):item() end
   for i, x in ipairs(held) do
-    x:requires_grad_()
-    values[i] = x:detach()
+    for seed = 1, 2 do
+      local direction, values = random_like(x, seed), x:detach():clone()
+      local found = gradients[i] and (gradients[i] * direction):sum():item() or 0
+      local numeric = saros.no_grad(function()
+        x:copy_(values + direction * STEP)
+        local up = loss()
+        x:copy_(values - direction * STEP)
+        local down = loss()
+        x:copy_(values)
+        return (up - down) / (2 * STEP)
+      end)
+      if not (math.abs(numeric - found) <= TOLERANCE * (1 + math.abs(numeric))) then
+        error(string.format("%s: derivative of input %d in direction %d: %.9g, finite "
+          .. "difference %.9g", name, i, seed, found, numeric), 2)
+      end
+    end
   end
-  compare(name, values, {saros.grad(contract(f, {}), held, {allow_unused = true})}, function()
-    return saros.no_grad(function() return contract(f, {}):item() end)
-  end)
 end
 
 ---check() for every layout of every input in turn.
