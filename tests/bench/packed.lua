@@ -15,7 +15,7 @@ local BATCH, MEAN, LONGEST, FEATURES = 64, 40, 200, 64
 local lengths = {LONGEST}
 local noise = saros.randn(BATCH - 1):totable()
 for k = 1, BATCH - 1 do
-  local length = math.exp(math.log(MEAN - 6) - 0.18 + 0.6 * noise[k])
+  local length = math.exp(math.log(MEAN) - 0.18 + 0.6 * noise[k])
   lengths[k + 1] = math.max(1, math.min(LONGEST, math.floor(length)))
 end
 
