@@ -7,26 +7,6 @@ local fail, show = options.fail, options.show
 
 local masks = {}
 
--- Lengths as an int64 tensor (B).
-local function read_lengths(lengths)
-  if core.is_tensor(lengths) then
-    if lengths.dtype ~= "int64" or lengths:dim() ~= 1 then
-      fail("sequence_mask: lengths must be an int64 tensor of one dimension, got %s of %s",
-        show(lengths), lengths.dtype)
-    end
-    return lengths
-  end
-  if type(lengths) ~= "table" then
-    fail("sequence_mask: lengths must be a list or an int64 tensor, got %s", show(lengths))
-  end
-  for i, length in ipairs(lengths) do
-    if not (math.type(length) and math.tointeger(length)) then
-      fail("sequence_mask: lengths[%d] must be an integer, got %s", i, show(length))
-    end
-  end
-  return core.tensor(lengths, {dtype = "int64"})
-end
-
 local function check_max_length(max_length, lengths)
   local longest = lengths:numel() > 0 and lengths:max():item() or 0
   if lengths:numel() > 0 and lengths:min():item() < 0 then
@@ -52,7 +32,7 @@ local read_options = options.reader("sequence_mask", {{"max_length", "integer?"}
 ---@return saros.Tensor mask (B, T) bool, on the device of `lengths`
 function masks.sequence_mask(lengths, max_length)
   if type(max_length) == "table" then max_length = read_options(max_length).max_length end
-  local ends = read_lengths(lengths)
+  local ends = options.integers("sequence_mask", "lengths", lengths)
   local before = core.arange(check_max_length(max_length, ends), {device = ends.device}) -- t - 1
   return before:unsqueeze(1):lt(ends:unsqueeze(2))
 end

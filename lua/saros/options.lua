@@ -267,4 +267,28 @@ function options.one_of(where, name, value, words)
     and (", did you mean '%s'?"):format(options.closest(value, words)) or "")
 end
 
+--- An int64 tensor of one dimension, from one or from a list of integers: lengths, indices.
+---@param where string
+---@param name string the argument
+---@param value any
+---@return saros.Tensor on its device; of a list on the default one
+function options.integers(where, name, value)
+  if core.is_tensor(value) then
+    if value.dtype ~= "int64" or value:dim() ~= 1 then
+      fail("%s: %s must be an int64 tensor of one dimension, got %s of %s", where, name,
+        show(value), value.dtype)
+    end
+    return value
+  end
+  if type(value) ~= "table" or getmetatable(value) ~= nil then
+    fail("%s: %s must be a list or an int64 tensor, got %s", where, name, show(value))
+  end
+  for i = 1, #value do
+    if not (math.type(value[i]) and math.tointeger(value[i])) then
+      fail("%s: %s[%d] must be an integer, got %s", where, name, i, show(value[i]))
+    end
+  end
+  return core.tensor(value, {dtype = "int64"})
+end
+
 return options

@@ -62,24 +62,9 @@ local function parts_of(where, packed)
   return packed.data, packed.batch_sizes, packed.sorted_indices, packed.batch
 end
 
--- An int64 tensor of one dimension on the CPU, from one on any device or from a list.
+-- On the CPU, where the sizes of steps are read.
 local function integers(where, name, value)
-  if is_tensor(value) then
-    if value.dtype ~= "int64" or value:dim() ~= 1 then
-      fail("%s: %s must be an int64 tensor of one dimension, got %s %s", where, name, value.dtype,
-        value.shape)
-    end
-    return value:cpu()
-  end
-  if type(value) ~= "table" or getmetatable(value) ~= nil then
-    fail("%s: %s must be a list of integers or an int64 tensor, got %s", where, name, show(value))
-  end
-  local list = {}
-  for i = 1, #value do
-    list[i] = math.type(value[i]) and math.tointeger(value[i])
-      or fail("%s: %s must be integers, got %s at %d", where, name, show(value[i]), i)
-  end
-  return core.tensor(list, {dtype = "int64", device = "cpu"})
+  return options.integers(where, name, value):cpu()
 end
 
 local function check_inverse(where, sorted, unsorted)
