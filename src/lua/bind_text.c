@@ -100,7 +100,8 @@ static int map_text(lua_State *L, const char *function,
   return push_text(L, text);
 }
 
-/* casefold(s), strip_marks(s) -> string */
+/* lower(s), casefold(s), strip_marks(s) -> string */
+static int lower(lua_State *L) { return map_text(L, "lower", sr_utf8_lower); }
 static int casefold(lua_State *L) { return map_text(L, "casefold", sr_utf8_casefold); }
 static int strip_marks(lua_State *L) { return map_text(L, "strip_marks", sr_utf8_strip_marks); }
 
@@ -163,13 +164,11 @@ static int next_grapheme(lua_State *L) {
 }
 
 void sr_bind_text(lua_State *L) {
-  static const luaL_Reg functions[] = {{"normalize", normalize},
-                                       {"casefold", casefold},
-                                       {"strip_marks", strip_marks},
-                                       {"category", category},
-                                       {"next", next},
-                                       {"next_grapheme", next_grapheme},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"normalize", normalize},         {"lower", lower},
+      {"casefold", casefold},           {"strip_marks", strip_marks},
+      {"category", category},           {"next", next},
+      {"next_grapheme", next_grapheme}, {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "utf8");
 }

@@ -22,6 +22,11 @@ function TestText:test_casefold()
   lu.assertEquals(utf8.casefold("Stra\u{df}e \u{c4}\u{3a3}"), "strasse \u{e4}\u{3c3}")
 end
 
+function TestText:test_lower()
+  lu.assertEquals(utf8.lower("Stra\u{df}e \u{c4}\u{3a3}"), "stra\u{df}e \u{e4}\u{3c2}")
+  lu.assertEquals(utf8.lower("\u{130}"), "i\u{307}")
+end
+
 function TestText:test_strip_marks()
   lu.assertEquals(utf8.strip_marks("\u{c5}ngstr\u{f6}m \u{15a}lus\u{e0}rski"), "Angstrom Slusarski")
   lu.assertEquals(utf8.strip_marks("\u{f8}\u{142}"), "\u{f8}\u{142}")
@@ -90,6 +95,7 @@ function TestWrong:test_invalid_utf8_is_located()
   } do
     local message = ("invalid UTF-8 at byte %d (0x%02x)"):format(position, bytes:byte(position))
     fails("normalize: " .. message, utf8.normalize, bytes, "NFC")
+    fails("lower: " .. message, utf8.lower, bytes)
     fails("casefold: " .. message, utf8.casefold, bytes)
     fails("strip_marks: " .. message, utf8.strip_marks, bytes)
     fails("category: " .. message, utf8.category, bytes)
