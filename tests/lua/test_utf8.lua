@@ -42,6 +42,19 @@ function TestText:test_plain_bytes()
   lu.assertEquals(utf8.normalize("", "NFC"), "")
 end
 
+function TestText:test_split()
+  lu.assertEquals(utf8.split("a, b,,c ", ", "), {"a", "b", "c"})
+  lu.assertEquals(utf8.split("é ß", " "), {"é", "ß"})
+  lu.assertEquals(utf8.split("a\0b", "\0"), {"a", "b"})
+  lu.assertEquals(utf8.split("a b", ""), {"a b"})
+  lu.assertEquals(utf8.split("", " "), {})
+  lu.assertEquals(utf8.split("   ", " "), {})
+  lu.assertErrorMsgContains("split: separators must be ASCII characters, byte 2 is 0xc3",
+    utf8.split, "a", " é")
+  lu.assertErrorMsgContains("split: argument 's' must be a string, got nil", utf8.split)
+  lu.assertErrorMsgContains("argument 'separators' must be a string, got nil", utf8.split, "a")
+end
+
 TestCharacters = {}
 
 function TestCharacters:test_category()
