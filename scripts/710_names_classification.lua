@@ -6,6 +6,7 @@
 
 local saros = require "saros"
 local nn, optim, data, text, plot = saros.nn, saros.optim, saros.data, saros.text, saros.plot
+local metrics = saros.metrics
 
 local options = saros.script.options {
   [[
@@ -163,33 +164,19 @@ end
 
 -- ---- Test -------------------------------------------------------------------------------------
 
--- counts[truth][prediction] over the names that were kept for the test.
-local function confusion()
-  local counts = {}
-  for truth = 1, #languages do
-    counts[truth] = {}
-    for guess = 1, #languages do counts[truth][guess] = 0 end
-  end
-  model:eval()
-  saros.no_grad(function()
-    for _, item in ipairs(test) do
-      local guess = model(item.line):argmax():item()
-      counts[item.class][guess] = counts[item.class][guess] + 1
-    end
-  end)
-  return counts
-end
-
-local counts = confusion()
-local right = 0
-for class = 1, #languages do right = right + counts[class][class] end
+-- What the names that were kept for the test are, and what the model takes them for.
+local confusion = metrics.ConfusionMatrix(#languages)
+model:eval()
+saros.no_grad(function()
+  for _, item in ipairs(test) do confusion:add(item.class, model(item.line):argmax():item()) end
+end)
 print()
-plot.print_confusion(counts, languages)
-say_picture("confusion matrix", plot.confusion_matrix(counts, languages, {
+plot.print_confusion(confusion.counts, languages)
+say_picture("confusion matrix", plot.confusion_matrix(confusion.counts, languages, {
   file = folder .. "/names_confusion.png", title = "Languages of names: true and predicted",
 }))
-print(("right: %d of %d names"):format(right, #test))
-print(("test accuracy: %.2f"):format(right / #test))
+print(("right: %d of %d names"):format(confusion:right(), #test))
+print(("test accuracy: %.2f"):format(confusion:accuracy()))
 
 -- ---- Predictions -------------------------------------------------------------------------------
 

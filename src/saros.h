@@ -569,6 +569,8 @@ typedef enum { SR_NFC, SR_NFD, SR_NFKC, SR_NFKD } sr_normal_form;
 /* Offsets in messages are bytes from 0. Every call refuses invalid UTF-8 (SR_ARGUMENT) with the offset of
  * its first wrong byte. Results are the caller's: sr_text_free. */
 sr_status sr_utf8_normalize(const char *s, size_t size, sr_normal_form form, sr_text *out);
+/* Lower case by the full mapping of Unicode, in no language: Python's str.lower. */
+sr_status sr_utf8_lower(const char *s, size_t size, sr_text *out);
 sr_status sr_utf8_casefold(const char *s, size_t size, sr_text *out);
 /* Decomposed (NFD) without the marks of category Mn. */
 sr_status sr_utf8_strip_marks(const char *s, size_t size, sr_text *out);

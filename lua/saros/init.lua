@@ -10,10 +10,13 @@ local namespace = require "saros.namespace"
 ---@field optim saros.optim
 ---@field data saros.data
 ---@field text saros.text
+---@field metrics saros.metrics
 ---@field plot saros.plot
 ---@field progress saros.progress
 ---@field sequence_mask fun(lengths: integer[]|saros.Tensor, max_length?: integer): saros.Tensor
 ---@field script saros.script
+---@field sample fun(logits: saros.Tensor, options?: table): saros.Tensor
+---@field beam_search fun(options: table): saros.Hypothesis[]
 ---@field version string
 ---@field cuda {is_available: fun(): boolean, device_count: fun(): integer}
 local saros = {}
@@ -23,12 +26,17 @@ for name, value in pairs(core) do saros[name] = value end
 saros.save, saros.load = nil, nil
 
 local loaders = {}
-for _, part in ipairs {"nn", "optim", "data", "text", "plot", "progress", "script"} do
+for _, part in ipairs {
+  "nn", "optim", "data", "text", "metrics", "plot", "progress", "script",
+} do
   local title = "saros." .. part
   loaders[part] = function() return namespace.strict(title, require(title)) end
 end
 -- Function -> the file that it is in.
-for name, file in pairs {save = "archive", load = "archive", sequence_mask = "masks"} do
+for name, file in pairs {
+  save = "archive", load = "archive", sequence_mask = "masks", sample = "sampling",
+  beam_search = "beam",
+} do
   loaders[name] = function() return require("saros." .. file)[name] end
 end
 

@@ -1,6 +1,6 @@
 /* utf8.c: Unicode text, on utf8proc (this is the only file that includes it).
  *
- * Normal forms, case folding, removal of marks, code points, grapheme clusters.
+ * Normal forms, lower case, case folding, removal of marks, code points, grapheme clusters.
  * Any bytes may come in: what is not UTF-8 (truncated, overlong, a surrogate,
  * above U+10FFFF) is refused with the offset where the wrong sequence begins.
  * NUL is a character like others. Time is linear in the text: a piece of it at a
@@ -24,6 +24,7 @@ typedef struct {
   const char *name; /* for messages */
   int options;      /* of utf8proc_decompose_char */
   bool order, compose, strip;
+  bool lower; /* small letters: all there is to do if options is 0 */
 } recipe;
 
 typedef struct {
@@ -62,7 +63,7 @@ static int32_t ascii_lower(int32_t c) { return c >= 'A' && c <= 'Z' ? c + ('a' -
 static sr_status map_one(const recipe *r, int32_t c, code_points *p) {
   SR_TRY(reserve(p, LONGEST));
   if (c < ASCII) {
-    p->at[p->size++] = r->options & UTF8PROC_CASEFOLD ? ascii_lower(c) : c;
+    p->at[p->size++] = r->lower ? ascii_lower(c) : c;
     return SR_OK;
   }
   int boundary = 0; /* asked for, but used for other options only */
@@ -146,6 +147,83 @@ static sr_status compose(const recipe *r, code_points *p) {
   return SR_OK;
 }
 
+/* ---- lower case ----------------------------------------------------------------- */
+
+enum {
+  CAPITAL_I_WITH_DOT = 0x130,
+  DOT_ABOVE = 0x307,
+  CAPITAL_SIGMA = 0x3A3,
+  SMALL_SIGMA = 0x3C3,
+  FINAL_SIGMA = 0x3C2
+};
+
+/* Skipped when a word is looked for (Unicode's Case_Ignorable): marks, modifiers, format
+ * characters, and punctuation that stands within words. */
+static bool is_case_ignorable(int32_t c) {
+  static const int32_t within_words[] = {'\'',   '.',    ':',    0xB7,   0x387,  0x55F,
+                                         0x5F4,  0x2018, 0x2019, 0x2024, 0x2027, 0xFE13,
+                                         0xFE52, 0xFE55, 0xFF07, 0xFF0E, 0xFF1A};
+  for (size_t i = 0; i < sizeof within_words / sizeof *within_words; i++)
+    if (c == within_words[i]) return true;
+  utf8proc_category_t kind = utf8proc_category(c);
+  return kind == UTF8PROC_CATEGORY_MN || kind == UTF8PROC_CATEGORY_ME ||
+         kind == UTF8PROC_CATEGORY_CF || kind == UTF8PROC_CATEGORY_LM ||
+         kind == UTF8PROC_CATEGORY_SK;
+}
+
+/* Letters in squares: three alphabets of 26, 32 code points apart. */
+static bool is_squared_letter(int32_t c) {
+  return c >= 0x1F130 && c <= 0x1F189 && (c - 0x1F130) % 32 < 26;
+}
+
+/* Letters with a case, and signs made of them: ordinals, roman numerals, letters in circles
+ * and squares. */
+static bool is_cased(int32_t c) {
+  utf8proc_category_t kind = utf8proc_category(c);
+  return kind == UTF8PROC_CATEGORY_LU || kind == UTF8PROC_CATEGORY_LL ||
+         kind == UTF8PROC_CATEGORY_LT || utf8proc_tolower(c) != c || utf8proc_toupper(c) != c ||
+         c == 0xAA || c == 0xBA || is_squared_letter(c);
+}
+
+/* Is the first character before `at` that counts a cased one? All before is valid. */
+static bool cased_before(const char *s, size_t size, size_t at) {
+  while (at > 0) {
+    size_t start = at - 1, after;
+    while (start > 0 && ((unsigned char)s[start] & 0xC0) == 0x80) start--;
+    int32_t c;
+    after = start;
+    if (decode("lower", s, size, &after, &c)) return false;
+    if (!is_case_ignorable(c)) return is_cased(c);
+    at = start;
+  }
+  return false;
+}
+
+static bool cased_after(const char *s, size_t size, size_t at) {
+  int32_t c;
+  while (at < size && decode("lower", s, size, &at, &c) == SR_OK)
+    if (!is_case_ignorable(c)) return is_cased(c);
+  return false;
+}
+
+/* The character at start .. end - 1 in lower case. A capital sigma that ends a word becomes
+ * the final one (Final_Sigma, Unicode standard, section 3.13). The walks from one sigma stop
+ * at the next, so time stays linear. */
+static sr_status lower_one(const char *s, size_t size, size_t start, size_t end, int32_t c,
+                           code_points *p) {
+  SR_TRY(reserve(p, 2));
+  if (c == CAPITAL_SIGMA) {
+    bool final = cased_before(s, size, start) && !cased_after(s, size, end);
+    p->at[p->size++] = final ? FINAL_SIGMA : SMALL_SIGMA;
+  } else if (c == CAPITAL_I_WITH_DOT) {
+    p->at[p->size++] = 'i';
+    p->at[p->size++] = DOT_ABOVE;
+  } else {
+    p->at[p->size++] = utf8proc_tolower(c);
+  }
+  return SR_OK;
+}
+
 /* ---- whole texts ------------------------------------------------------------- */
 
 static sr_status encode(const code_points *p, sr_text *text) {
@@ -175,15 +253,26 @@ static bool is_ascii(const char *s, size_t size) {
   return all < ASCII;
 }
 
-static sr_status map_piece(const recipe *r, const char *s, size_t at, size_t end, code_points *p,
-                           sr_text *text) {
-  if (!(r->options & UTF8PROC_CASEFOLD) && is_ascii(s + at, end - at))
-    return sr__text_add(text, s + at, end - at);
+/* ASCII bytes, made small if the recipe says so. */
+static sr_status add_ascii(const recipe *r, const char *s, size_t size, sr_text *text) {
+  char small[PIECE_BYTES];
+  if (!r->lower) return sr__text_add(text, s, size);
+  for (size_t at = 0, n; at < size; at += n) {
+    for (n = 0; n < sizeof small && at + n < size; n++) small[n] = (char)ascii_lower(s[at + n]);
+    SR_TRY(sr__text_add(text, small, n));
+  }
+  return SR_OK;
+}
+
+static sr_status map_piece(const recipe *r, const char *s, size_t size, size_t at, size_t end,
+                           code_points *p, sr_text *text) {
+  if (is_ascii(s + at, end - at)) return add_ascii(r, s + at, end - at, text);
   p->size = 0;
   while (at < end) {
+    size_t start = at;
     int32_t c;
     SR_TRY(decode(r->name, s, end, &at, &c));
-    SR_TRY(map_one(r, c, p));
+    SR_TRY(r->options ? map_one(r, c, p) : lower_one(s, size, start, at, c, p));
   }
   if (r->order) SR_TRY(order_marks(p));
   if (r->compose) SR_TRY(compose(r, p));
@@ -198,7 +287,7 @@ static sr_status map_text(const recipe *r, const char *s, size_t size, sr_text *
   SR_TRY_GOTO(sr__text_add(&text, "", 0), done);
   for (size_t at = 0, end; at < size; at = end) {
     end = piece_end(s, size, at);
-    SR_TRY_GOTO(map_piece(r, s, at, end, &p, &text), done);
+    SR_TRY_GOTO(map_piece(r, s, size, at, end, &p, &text), done);
   }
 done:
   sr__free(p.at, p.room * sizeof *p.at);
@@ -225,8 +314,13 @@ sr_status sr_utf8_normalize(const char *s, size_t size, sr_normal_form form, sr_
 }
 
 sr_status sr_utf8_casefold(const char *s, size_t size, sr_text *out) {
-  static const recipe casefold = {"casefold", UTF8PROC_CASEFOLD, .order = false};
+  static const recipe casefold = {"casefold", UTF8PROC_CASEFOLD, .lower = true};
   return map_text(&casefold, s, size, out);
+}
+
+sr_status sr_utf8_lower(const char *s, size_t size, sr_text *out) {
+  static const recipe lower = {"lower", 0, .lower = true};
+  return map_text(&lower, s, size, out);
 }
 
 sr_status sr_utf8_strip_marks(const char *s, size_t size, sr_text *out) {

@@ -8,22 +8,29 @@
 
 /* ---- results ---------------------------------------------------------------------------- */
 
-static const char owner_name[] = "saros.text_result";
-
 static int free_text(lua_State *L) {
   sr_text_free(lua_touserdata(L, 1));
   return 0;
 }
 
-/* An empty text that belongs to the stack slot it is pushed on. */
+/* Push the one text that results pass through, empty: it owns their bytes, so that nothing
+ * leaks where Lua has no memory for the string. */
 static sr_text *push_owner(lua_State *L) {
+  static const char key = 0;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TUSERDATA) {
+    sr_text *text = lua_touserdata(L, -1);
+    sr_text_free(text);
+    return text;
+  }
+  lua_pop(L, 1);
   sr_text *text = lua_newuserdatauv(L, sizeof *text, 0);
   *text = (sr_text){0};
-  if (luaL_newmetatable(L, owner_name)) {
-    lua_pushcfunction(L, free_text);
-    lua_setfield(L, -2, "__gc");
-  }
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, free_text);
+  lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
   return text;
 }
 
@@ -100,7 +107,8 @@ static int map_text(lua_State *L, const char *function,
   return push_text(L, text);
 }
 
-/* casefold(s), strip_marks(s) -> string */
+/* lower(s), casefold(s), strip_marks(s) -> string */
+static int lower(lua_State *L) { return map_text(L, "lower", sr_utf8_lower); }
 static int casefold(lua_State *L) { return map_text(L, "casefold", sr_utf8_casefold); }
 static int strip_marks(lua_State *L) { return map_text(L, "strip_marks", sr_utf8_strip_marks); }
 
@@ -162,11 +170,40 @@ static int next_grapheme(lua_State *L) {
   return 1;
 }
 
+/* split(s, separators) -> list of the runs between any of the separators, ASCII characters */
+static int split(lua_State *L) {
+  static const char *const names[] = {"s", "separators", NULL};
+  sr_arguments(L, "split", names);
+  size_t size, n_separators;
+  const char *s = check_text(L, 1, &size, "split");
+  const char *separators = sr_check_string(L, 2, "split", "separators");
+  lua_tolstring(L, 2, &n_separators);
+  bool separates[256] = {false};
+  for (size_t i = 0; i < n_separators; i++) {
+    if ((unsigned char)separators[i] >= 0x80)
+      sr_error(L, "split: separators must be ASCII characters, byte %llu is 0x%02x",
+               (unsigned long long)i + 1, (unsigned)(unsigned char)separators[i]);
+    separates[(unsigned char)separators[i]] = true;
+  }
+  lua_createtable(L, size < 1024 ? (int)size / 6 : 0, 0);
+  lua_Integer n = 0;
+  for (size_t at = 0, end; at < size; at = end) {
+    for (; at < size && separates[(unsigned char)s[at]]; at++) continue;
+    for (end = at; end < size && !separates[(unsigned char)s[end]]; end++) continue;
+    if (end == at) break;
+    lua_pushlstring(L, s + at, end - at);
+    lua_rawseti(L, -2, ++n);
+  }
+  return 1;
+}
+
 void sr_bind_text(lua_State *L) {
   static const luaL_Reg functions[] = {{"normalize", normalize},
+                                       {"lower", lower},
                                        {"casefold", casefold},
                                        {"strip_marks", strip_marks},
                                        {"category", category},
+                                       {"split", split},
                                        {"next", next},
                                        {"next_grapheme", next_grapheme},
                                        {NULL, NULL}};

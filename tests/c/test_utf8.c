@@ -1,5 +1,5 @@
-/* test_utf8.c: normal forms, case folding, marks, characters, grapheme clusters,
- * and what is not UTF-8. Expected texts are Python's (unicodedata, str.casefold). */
+/* test_utf8.c: normal forms, lower case, case folding, marks, characters, grapheme clusters,
+ * and what is not UTF-8. Expected texts are Python's (unicodedata, str.lower, str.casefold). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,6 +35,7 @@ static const struct {
     {"normalize", nfd},
     {"normalize", nfkc},
     {"normalize", nfkd},
+    {"lower", sr_utf8_lower},
     {"casefold", sr_utf8_casefold},
     {"strip_marks", sr_utf8_strip_marks},
 };
@@ -127,6 +128,56 @@ static void an_unknown_form_is_refused(void **state) {
   assert_int_equal(sr_utf8_normalize("a", 1, (sr_normal_form)4, &out), SR_ARGUMENT);
   assert_string_equal(sr_message(), "normalize: there is no normal form 4");
   assert_int_equal(sr_utf8_normalize("a", 1, (sr_normal_form)-1, &out), SR_ARGUMENT);
+}
+
+/* ---- lower case ------------------------------------------------------------------ */
+
+static void lower(void **state) {
+  (void)state;
+  check(sr_utf8_lower, "ABC xyz [@`{] 09", "abc xyz [@`{] 09");
+  check(sr_utf8_lower, "Stra\u00dfe STRA\u1e9eE", "stra\u00dfe stra\u00dfe");
+  check(sr_utf8_lower, "\u0130", "i\u0307");
+  check(sr_utf8_lower, "\u01c4\u01c5", "\u01c6\u01c6");
+  check(sr_utf8_lower, "\u00c9\u0152\u0416\u13a0", "\u00e9\u0153\u0436\uab70");
+  check(sr_utf8_lower, "\u2160\u24b6\U00010400", "\u2170\u24d0\U00010428");
+}
+
+static void a_sigma_that_ends_a_word(void **state) {
+  (void)state;
+  static const char *const cases[][2] = {
+      {"\u03a3", "\u03c3"},
+      {"A\u03a3", "a\u03c2"},
+      {"A\u03a3B", "a\u03c3b"},
+      {"A\u03a3 B", "a\u03c2 b"},
+      {"\u03a3\u03a3\u03a3", "\u03c3\u03c3\u03c2"},
+      {"A'\u03a3", "a'\u03c2"}, /* what stands within words does not count */
+      {"A\u0301\u03a3:\u00adB", "a\u0301\u03c3:\u00adb"},
+      {"A\u03a3.", "a\u03c2."},
+      {"1\u03a3", "1\u03c3"},
+      {".\u03a3", ".\u03c3"},
+      {"\u00aa\u03a3", "\u00aa\u03c2"}, /* cased, without being letters of a case */
+      {"\U0001f149\u03a3 \U0001f14a\u03a3", "\U0001f149\u03c2 \U0001f14a\u03c3"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    check(sr_utf8_lower, cases[i][0], cases[i][1]);
+}
+
+/* Sigmas among a million marks, across pieces; looking around each must not take forever. */
+static void sigmas_far_apart(void **state) {
+  (void)state;
+  enum { TIMES = 20000 };
+  static const char unit[] = "\u03a3.......................................................",
+                    small[] = "\u03c3.......................................................";
+  size_t n = sizeof unit - 1;
+  char *s = malloc(n * TIMES + 1), *expected = malloc(n * TIMES + 1);
+  for (size_t i = 0; i < TIMES; i++) {
+    memcpy(s + i * n, unit, n + 1);
+    memcpy(expected + i * n, small, n + 1);
+  }
+  memcpy(expected + (TIMES - 1) * n, "\u03c2", 2); /* the last ends the word */
+  check_bytes(sr_utf8_lower, s, n * TIMES, expected, n * TIMES);
+  free(s);
+  free(expected);
 }
 
 /* ---- case folding and marks ----------------------------------------------------- */
@@ -223,7 +274,8 @@ static void ascii_passes_through(void **state) {
   char *s = malloc(SIZE + 2), *expected = malloc(SIZE + 2);
   for (size_t i = 0; i < SIZE; i++) s[i] = (char)(i % 128);
   for (int i = 0; i < CALLS; i++)
-    if (calls[i].call != sr_utf8_casefold) check_bytes(calls[i].call, s, SIZE, s, SIZE);
+    if (calls[i].call != sr_utf8_casefold && calls[i].call != sr_utf8_lower)
+      check_bytes(calls[i].call, s, SIZE, s, SIZE);
   memset(s, 'e', SIZE);
   memcpy(s + SIZE, "\u0301", 2); /* joins the last ASCII letter */
   memset(expected, 'e', SIZE);
@@ -324,6 +376,7 @@ static void offsets_count_from_the_beginning(void **state) {
     s[at] = '\xff';
     check_invalid("casefold", sr_utf8_casefold(s, SIZE, &out), at);
     check_invalid("strip_marks", sr_utf8_strip_marks(s, SIZE, &out), at);
+    check_invalid("lower", sr_utf8_lower(s, SIZE, &out), at);
   }
   free(s);
 }
@@ -478,6 +531,9 @@ int main(void) {
       cmocka_unit_test(hangul_vowel_11a7_stays),
       cmocka_unit_test(the_longest_decomposition),
       cmocka_unit_test(an_unknown_form_is_refused),
+      cmocka_unit_test(lower),
+      cmocka_unit_test(a_sigma_that_ends_a_word),
+      cmocka_unit_test(sigmas_far_apart),
       cmocka_unit_test(casefold),
       cmocka_unit_test(strip_marks),
       cmocka_unit_test(many_marks_on_one_letter),

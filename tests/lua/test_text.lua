@@ -14,6 +14,7 @@ function TestText:test_forms()
   lu.assertEquals(text.normalize("ﬁ²", "NFKC"), "fi2")
   lu.assertEquals(text.normalize("", "NFKD"), "")
   lu.assertEquals(text.casefold("Straße ÄÖ"), "strasse äö")
+  lu.assertEquals(text.lower("Straße ÄÖ ΟΔΟΣ"), "straße äö οδος")
   lu.assertEquals(text.strip_marks("Ślusàrski, Mäkelä, Đặng"), "Slusarski, Makela, Đang")
 end
 
@@ -58,9 +59,19 @@ function TestText:test_wrong_use()
   assert_error("form must be one of 'NFC', 'NFD', 'NFKC', 'NFKD', got string 'nfc', did you mean "
     .. "'NFC'?", text.normalize, "a", "nfc")
   assert_error("text.casefold: a string expected, got number 3", text.casefold, 3)
+  assert_error("text.lower: a string expected, got nil", text.lower)
+  assert_error("invalid UTF-8 at byte 1", text.lower, "\xFF")
   assert_error("text.codes: a string expected, got nil", text.codes)
   assert_error("a character or a code point expected", text.category, 1.5)
   assert_error("unit must be one of", text.length, "a", "bytes")
+end
+
+function TestText:test_failing_memory()
+  local long = ("É"):rep(3000)
+  local failures = support.each_failing_allocation(function() text.lower(long) end, function()
+    lu.assertEquals(text.lower("É"), "é")
+  end)
+  lu.assertTrue(failures > 2)
 end
 
 support.run {TestText = TestText}

@@ -22,6 +22,11 @@ function TestText:test_casefold()
   lu.assertEquals(utf8.casefold("Stra\u{df}e \u{c4}\u{3a3}"), "strasse \u{e4}\u{3c3}")
 end
 
+function TestText:test_lower()
+  lu.assertEquals(utf8.lower("Stra\u{df}e \u{c4}\u{3a3}"), "stra\u{df}e \u{e4}\u{3c2}")
+  lu.assertEquals(utf8.lower("\u{130}"), "i\u{307}")
+end
+
 function TestText:test_strip_marks()
   lu.assertEquals(utf8.strip_marks("\u{c5}ngstr\u{f6}m \u{15a}lus\u{e0}rski"), "Angstrom Slusarski")
   lu.assertEquals(utf8.strip_marks("\u{f8}\u{142}"), "\u{f8}\u{142}")
@@ -35,6 +40,19 @@ function TestText:test_plain_bytes()
     lu.assertTrue(utf8[name](long) == long)
   end
   lu.assertEquals(utf8.normalize("", "NFC"), "")
+end
+
+function TestText:test_split()
+  lu.assertEquals(utf8.split("a, b,,c ", ", "), {"a", "b", "c"})
+  lu.assertEquals(utf8.split("é ß", " "), {"é", "ß"})
+  lu.assertEquals(utf8.split("a\0b", "\0"), {"a", "b"})
+  lu.assertEquals(utf8.split("a b", ""), {"a b"})
+  lu.assertEquals(utf8.split("", " "), {})
+  lu.assertEquals(utf8.split("   ", " "), {})
+  lu.assertErrorMsgContains("split: separators must be ASCII characters, byte 2 is 0xc3",
+    utf8.split, "a", " é")
+  lu.assertErrorMsgContains("split: argument 's' must be a string, got nil", utf8.split)
+  lu.assertErrorMsgContains("argument 'separators' must be a string, got nil", utf8.split, "a")
 end
 
 TestCharacters = {}
@@ -90,6 +108,7 @@ function TestWrong:test_invalid_utf8_is_located()
   } do
     local message = ("invalid UTF-8 at byte %d (0x%02x)"):format(position, bytes:byte(position))
     fails("normalize: " .. message, utf8.normalize, bytes, "NFC")
+    fails("lower: " .. message, utf8.lower, bytes)
     fails("casefold: " .. message, utf8.casefold, bytes)
     fails("strip_marks: " .. message, utf8.strip_marks, bytes)
     fails("category: " .. message, utf8.category, bytes)

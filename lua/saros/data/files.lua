@@ -1,4 +1,4 @@
--- Text files, folders, and where the data sets lie.
+-- Folders, and where the data sets lie.
 
 local core = require "saros.core"
 local options = require "saros.options"
@@ -6,49 +6,6 @@ local options = require "saros.options"
 local fail, show = options.fail, options.show
 
 local files = {}
-
--- ---- text files ------------------------------------------------------------------
-
-local function read_all(where, path)
-  if type(path) ~= "string" then fail("%s: a file name expected, got %s", where, show(path)) end
-  local content, message = core.read_file(path)
-  if not content then fail("%s: %s", where, message) end
-  return content
-end
-
-local read_options = options.reader("data.read_lines",
-  {{"encoding", "string", "utf-8"}, {"skip_empty", "boolean", false}})
-
---- The lines of a text file, without their ends (LF or CRLF) and without a byte order mark.
---- What is not UTF-8 is refused with its line and byte.
----@param path string
----@param opts? {encoding: "utf-8"|"bytes", skip_empty: boolean} "bytes" takes lines as they are
----@return string[]
-function files.read_lines(path, opts)
-  local where = "data.read_lines"
-  local o = read_options(opts)
-  options.one_of(where, "encoding", o.encoding, {"utf-8", "bytes"})
-  local content, check = read_all(where, path), o.encoding == "utf-8"
-  local lines, number, at = {}, 0, 1
-  if check and content:sub(1, 3) == "\xEF\xBB\xBF" then at = 4 end
-  while at <= #content do
-    local stop = content:find("\n", at, true) or #content + 1
-    local last = stop - 1
-    if content:byte(last) == 13 and last >= at then last = last - 1 end
-    local line = content:sub(at, last)
-    number = number + 1
-    if check then
-      local length, wrong = utf8.len(line)
-      if not length then
-        fail("%s: %s:%d: invalid UTF-8 at byte %d of the line (0x%02X)", where, path, number, wrong,
-          line:byte(wrong))
-      end
-    end
-    if line ~= "" or not o.skip_empty then lines[#lines + 1] = line end
-    at = stop + 1
-  end
-  return lines
-end
 
 --- Names of the files in a folder that match a Lua pattern, sorted: paths with the folder.
 ---@param folder string

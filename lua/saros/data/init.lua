@@ -5,6 +5,8 @@ local options = require "saros.options"
 local dataset = require "saros.data.dataset"
 local files = require "saros.data.files"
 local sequences = require "saros.data.sequences"
+local lines = require "saros.data.lines"
+local csv = require "saros.data.csv"
 
 ---@class saros.data
 local data = {
@@ -14,7 +16,11 @@ local data = {
   batches = require("saros.data.loader").batches,
   batchify = sequences.batchify,
   tbptt = sequences.tbptt,
-  read_lines = files.read_lines,
+  pad_collate = require("saros.data.collate").pad_collate,
+  lines = lines.lines,
+  read_lines = lines.read_lines,
+  csv_rows = csv.csv_rows,
+  read_csv = csv.read_csv,
   list_files = files.list_files,
   path = files.path,
 }

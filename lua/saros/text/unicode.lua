@@ -1,4 +1,4 @@
--- saros.text: Unicode text. Strings are bytes in UTF-8, positions count bytes from 1.
+-- Unicode text. Strings are bytes in UTF-8, positions count bytes from 1.
 --
 -- Everything here refuses what is not UTF-8 with the position of the first wrong byte.
 
@@ -8,7 +8,6 @@ local options = require "saros.options"
 local utf8_next, utf8_next_grapheme = core.utf8.next, core.utf8.next_grapheme
 local fail, show = options.fail, options.show
 
----@class saros.text
 local text = {}
 
 local function check_string(where, s)
@@ -36,6 +35,14 @@ function text.category(character)
   return core.utf8.category(character)
 end
 
+--- Lower case, as Python's str.lower: "ÉΣ" gives "ές" (a sigma that ends a word is ς).
+---@param s string
+---@return string
+function text.lower(s)
+  check_string("lower", s)
+  return core.utf8.lower(s)
+end
+
 --- For comparing without regard to case; more than lower case: "Straße" gives "strasse".
 ---@param s string
 ---@return string
@@ -50,6 +57,33 @@ end
 function text.strip_marks(s)
   check_string("strip_marks", s)
   return core.utf8.strip_marks(s)
+end
+
+-- letters -> {letter = itself, others = ""}, for gsub.
+local keep = setmetatable({}, {__mode = "v"})
+local function nothing() return "" end
+
+local function keeper(letters)
+  local map = keep[letters]
+  if not map then
+    map = setmetatable({}, {__index = nothing})
+    for _, letter in text.codes(letters) do map[letter] = letter end
+    keep[letters] = map
+  end
+  return map
+end
+
+--- unicodeToAscii of PyTorch's tutorials: without accents (as strip_marks), and where
+--- `letters` is given only the characters in it: "Ślusàrski" gives "Slusarski".
+---@param s string
+---@param letters? string the characters that may stay, default: all
+---@return string
+function text.unicode_to_ascii(s, letters)
+  check_string("unicode_to_ascii", s)
+  local plain = core.utf8.strip_marks(s)
+  if letters == nil then return plain end
+  check_string("unicode_to_ascii", letters)
+  return (plain:gsub(utf8.charpattern, keeper(letters)))
 end
 
 --- for code, character, position in text.codes(s) do: each code point, as a number and as a
