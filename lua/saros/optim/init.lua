@@ -1,9 +1,21 @@
--- saros.optim: optimizers. Each class has a file of its own.
+-- saros.optim: optimizers.
+
+local adam = require "saros.optim.adam"
 
 ---@class saros.optim
 ---@field Optimizer saros.optim.Optimizer base class, for optimizers of one's own
 ---@field SGD saros.optim.SGD
+---@field Adam saros.optim.Adam
+---@field AdamW saros.optim.AdamW
+---@field RMSprop saros.optim.RMSprop
+---@field Adagrad saros.optim.Adagrad
+---@field Adadelta saros.optim.Adadelta
 return {
   Optimizer = require "saros.optim.optimizer",
   SGD = require "saros.optim.sgd",
+  Adam = adam.Adam,
+  AdamW = adam.AdamW,
+  RMSprop = require "saros.optim.rmsprop",
+  Adagrad = require "saros.optim.adagrad",
+  Adadelta = require "saros.optim.adadelta",
 }
