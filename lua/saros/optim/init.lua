@@ -1,4 +1,4 @@
--- saros.optim: optimizers.
+-- saros.optim: optimizers and schedules of their learning rates.
 
 local adam = require "saros.optim.adam"
 
@@ -10,6 +10,7 @@ local adam = require "saros.optim.adam"
 ---@field RMSprop saros.optim.RMSprop
 ---@field Adagrad saros.optim.Adagrad
 ---@field Adadelta saros.optim.Adadelta
+---@field lr_scheduler saros.optim.lr_scheduler
 return {
   Optimizer = require "saros.optim.optimizer",
   SGD = require "saros.optim.sgd",
@@ -18,4 +19,5 @@ return {
   RMSprop = require "saros.optim.rmsprop",
   Adagrad = require "saros.optim.adagrad",
   Adadelta = require "saros.optim.adadelta",
+  lr_scheduler = require "saros.optim.lr_scheduler",
 }
