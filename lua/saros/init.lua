@@ -28,7 +28,10 @@ for _, part in ipairs {"nn", "optim", "data", "text", "plot", "progress", "scrip
   loaders[part] = function() return namespace.strict(title, require(title)) end
 end
 -- Function -> the file that it is in.
-for name, file in pairs {save = "archive", load = "archive", sequence_mask = "masks"} do
+for name, file in pairs {
+  save = "archive", load = "archive", sequence_mask = "masks",
+  save_checkpoint = "checkpoint", load_checkpoint = "checkpoint",
+} do
   loaders[name] = function() return require("saros." .. file)[name] end
 end
 

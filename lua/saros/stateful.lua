@@ -27,6 +27,14 @@ function stateful.is(value)
     and type(value.state_dict) == "function" and type(value.load_state_dict) == "function"
 end
 
+--- The name of its class, by which a saved state is known. All modules are "Module": what they
+--- hold tells more than what a script calls them.
+---@param object any
+---@return string
+function stateful.class_of(object)
+  return object._is_module and "Module" or tostring(getmetatable(object).__name or "object")
+end
+
 --- Check a state. Gives the function that makes the change, or nil for an object with a
 --- load_state_dict of its own, which checks and changes at once.
 ---@param object any
