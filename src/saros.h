@@ -521,17 +521,49 @@ sr_status sr_packing_check(const sr_packing *packing, const sr_tensor *data);
 
 /* ---- optimizers --------------------------------------------------------------------- */
 
-/* One fused step of PyTorch's SGD on one parameter, in place and not recorded:
- *   g = grad (negated if maximize) + weight_decay p;
- *   buffer = momentum buffer + (1 - dampening) g  (buffer = g the first time);
- *   g = nesterov ? g + momentum buffer : buffer;  p = p - lr g.
- * buffer may be NULL where momentum is 0. */
+/* The optimizers are the lines of backend/optimizers.def, which has their equations. */
+#define SR_OPTIMIZER_STATES 3
+typedef int sr_optimizer;
 typedef struct {
-  double lr, momentum, dampening, weight_decay;
-  bool nesterov, maximize, first;
-} sr_sgd_options;
-sr_status sr_sgd_step(sr_tensor *parameter, sr_tensor *grad, sr_tensor *buffer,
-                      const sr_sgd_options *options);
+  const char *name;
+  int states;                             /* tensors kept for each parameter */
+  const char *state[SR_OPTIMIZER_STATES]; /* their names, PyTorch's */
+} sr_optimizer_info;
+
+int sr_optimizer_count(void);
+const sr_optimizer_info *sr_optimizer_get(sr_optimizer optimizer);
+sr_optimizer sr_optimizer_find(const char *name); /* -1 if there is none */
+
+/* X(name, value where it has no effect): the numbers of the equations.
+ *   lr             rate of the step, with the correction for bias that the optimizer has
+ *   weight_decay   this times p is added to the gradient
+ *   shrink         p is multiplied by it first (AdamW)
+ *   beta1, rest1   mean of gradients: beta1 mean + rest1 g
+ *   beta2, rest2   mean of their squares, likewise
+ *   correction     divides the root of that mean
+ *   eps            is added to a denominator */
+#define SR_OPTIMIZER_NUMBERS(X) \
+  X(lr, 0)                      \
+  X(weight_decay, 0)            \
+  X(shrink, 1)                  \
+  X(beta1, 0)                   \
+  X(rest1, 1)                   \
+  X(beta2, 0)                   \
+  X(rest2, 1)                   \
+  X(correction, 1)              \
+  X(eps, 0)
+typedef struct {
+  bool maximize; /* the gradient is negated */
+#define X(name, otherwise) double name;
+  SR_OPTIMIZER_NUMBERS(X)
+#undef X
+} sr_optimizer_numbers;
+
+/* One fused step on one parameter, in place and not recorded. state: the tensors of
+ * sr_optimizer_info in its order, shaped as the parameter, zeros before the first step (the sum
+ * of Adagrad may start above). When it fails nothing has changed. */
+sr_status sr_optimizer_step(sr_optimizer optimizer, sr_tensor *parameter, sr_tensor *grad,
+                            sr_tensor *const *state, const sr_optimizer_numbers *numbers);
 
 /* Scale the gradients in place so that their joint norm is at most max_norm
  * (torch.nn.utils.clip_grad_norm_); writes the norm before. NULL entries are skipped. */

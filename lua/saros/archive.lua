@@ -9,7 +9,8 @@ local fail, show, is_tensor = options.fail, options.show, core.is_tensor
 
 local archive = {}
 
-local function check_path(where, path)
+-- Also for checkpoint.lua.
+function archive.check_path(where, path)
   if type(path) ~= "string" or path == "" then
     fail("%s: a file name expected, got %s", where, show(path))
   end
@@ -34,7 +35,7 @@ end
 ---@param tensors table<string, saros.Tensor> as model:state_dict() gives
 ---@param metadata? table<string, string>
 function archive.save(path, tensors, metadata)
-  check_path("saros.save", path)
+  archive.check_path("saros.save", path)
   if type(tensors) ~= "table" then
     fail("saros.save: a table of tensors by name expected, got %s", show(tensors))
   end
@@ -50,7 +51,7 @@ function archive.save(path, tensors, metadata)
       fail("saros.save: names must be strings, got %s", show(name))
     elseif type(value) == "table" then
       fail("saros.save: '%s' holds a table: nested tables are not saved, give each tensor a name "
-        .. "of its own", name)
+        .. "of its own, or use saros.save_checkpoint", name)
     elseif not is_tensor(value) then
       fail("saros.save: '%s' must be a tensor, got %s%s", name, show(value),
         (type(value) == "string" or type(value) == "number")
@@ -69,7 +70,7 @@ local read_load = options.reader("saros.load", {{"device", "string?"}})
 ---@return table<string, saros.Tensor> tensors
 ---@return table<string, string> metadata
 function archive.load(path, opts)
-  check_path("saros.load", path)
+  archive.check_path("saros.load", path)
   local o = read_load(opts)
   local names, tensors, metadata = core.load(path, {device = o.device})
   local result = ordered.new()

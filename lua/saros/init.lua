@@ -35,7 +35,7 @@ end
 -- Function -> the file that it is in.
 for name, file in pairs {
   save = "archive", load = "archive", sequence_mask = "masks", sample = "sampling",
-  beam_search = "beam",
+  beam_search = "beam", save_checkpoint = "checkpoint", load_checkpoint = "checkpoint",
 } do
   loaders[name] = function() return require("saros." .. file)[name] end
 end

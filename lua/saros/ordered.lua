@@ -60,6 +60,14 @@ function ordered.new()
   })
 end
 
+--- Is it a table that ordered.new made?
+---@param t any
+---@return boolean
+function ordered.is(t)
+  local meta = type(t) == "table" and getmetatable(t)
+  return type(meta) == "table" and meta.__newindex == insert
+end
+
 --- The keys of any table with string keys: in its order where it has one, else sorted.
 ---@param t table
 ---@return string[]

@@ -264,6 +264,8 @@
 ---@field get_num_threads fun(): integer
 ---@field save fun(path: string, tensors: table<string, saros.Tensor>, metadata?: table<string, string>)
 ---@field load fun(path: string, options?: {device: string}): table, table
+---@field save_checkpoint fun(path: string, entries: table<string, any>)
+---@field load_checkpoint fun(path: string, objects?: table<string, any>, options?: {device: string, random_state: boolean}): table<string, any>
 ---@field clock fun(): number seconds, from an arbitrary start
 ---@field file_exists fun(path: string): "file"|"directory"|"other"|nil
 ---@field list_directory fun(path: string): string[]|nil, string|nil names, message

@@ -212,6 +212,20 @@ typedef struct {
   void *grad_gates, *grad_hidden_gates, *grad_projected, *grad_h0, *grad_c0;
 } sr_recurrent_plan;
 
+/* ---- optimizers --------------------------------------------------------------------------- */
+
+/* One step of an optimizer (a line of optimizers.def) on dense arrays of n elements. dtype is
+ * floating. States that the line does not have are NULL. */
+typedef struct {
+  sr_optimizer optimizer;
+  sr_dtype dtype;
+  int64_t n;
+  void *parameter;
+  const void *grad;
+  void *state[SR_OPTIMIZER_STATES];
+  const sr_optimizer_numbers *numbers;
+} sr_optimizer_plan;
+
 /* ---- the table -------------------------------------------------------------------------------- */
 
 typedef struct sr_backend {
@@ -272,9 +286,7 @@ typedef struct sr_backend {
   sr_status (*recurrent)(int n, const sr_recurrent_plan *plans);
   sr_status (*recurrent_grad)(int n, const sr_recurrent_plan *plans);
 
-  /* Dense p, g, buffer (or NULL) of n elements; see sr_sgd_step. */
-  sr_status (*sgd)(sr_dtype dtype, int64_t n, void *p, const void *g, void *buffer,
-                   const sr_sgd_options *options);
+  sr_status (*optimize)(const sr_optimizer_plan *plan);
 } sr_backend;
 
 /* The backend of a device that sr_device_parse accepted. */

@@ -1,4 +1,4 @@
-/* bind_network.c: softmax, losses, normalization, dropout, recurrence, optimizer steps:
+/* bind_network.c: softmax, losses, normalization, dropout, recurrence:
  * positional, for the Lua library, which has the options. */
 #include <string.h>
 
@@ -269,42 +269,6 @@ static int recurrent(lua_State *L) {
   return sr_filled(L, results);
 }
 
-/* ---- optimizer steps ----------------------------------------------------------------- */
-
-/* sgd_step(p, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first) */
-static int sgd_step(lua_State *L) {
-  const char *f = "sgd_step";
-  sr_tensor *p = sr_check_tensor(L, 1, f, "parameter"), *g = sr_check_tensor(L, 2, f, "grad");
-  sr_tensor *buffer = sr_optional_tensor(L, 3, f, "buffer");
-  sr_sgd_options options = {.lr = sr_check_number(L, 4, f, "lr"),
-                            .momentum = sr_optional_number(L, 5, 0, f, "momentum"),
-                            .dampening = sr_optional_number(L, 6, 0, f, "dampening"),
-                            .weight_decay = sr_optional_number(L, 7, 0, f, "weight_decay"),
-                            .nesterov = sr_optional_boolean(L, 8, false, f, "nesterov"),
-                            .maximize = sr_optional_boolean(L, 9, false, f, "maximize"),
-                            .first = sr_optional_boolean(L, 10, false, f, "first")};
-  sr_raise(L, sr_sgd_step(p, g, buffer, &options));
-  return 0;
-}
-
-static int clip_grad_norm(lua_State *L) {
-  int n;
-  double max_norm = sr_check_number(L, 2, "clip_grad_norm_", "max_norm");
-  double type = sr_optional_number(L, 3, 2, "clip_grad_norm_", "norm_type"), norm;
-  sr_tensor **grads = sr_check_tensors(L, 1, &n, "clip_grad_norm_", "parameters");
-  sr_raise(L, sr_clip_grad_norm(n, grads, max_norm, type, &norm));
-  lua_pushnumber(L, norm);
-  return 1;
-}
-
-static int clip_grad_value(lua_State *L) {
-  int n;
-  double limit = sr_check_number(L, 2, "clip_grad_value_", "clip_value");
-  sr_tensor **grads = sr_check_tensors(L, 1, &n, "clip_grad_value_", "parameters");
-  sr_raise(L, sr_clip_grad_value(n, grads, limit));
-  return 0;
-}
-
 static const sr_binding functions[] = {
     {"softmax", softmax, true},
     {"log_softmax", log_softmax, true},
@@ -319,9 +283,6 @@ static const sr_binding functions[] = {
     {"layer_norm", layer_norm, false},
     {"batch_norm", batch_norm, false},
     {"recurrent", recurrent, false},
-    {"sgd_step", sgd_step, false},
-    {"clip_grad_norm", clip_grad_norm, false},
-    {"clip_grad_value", clip_grad_value, false},
     {0},
 };
 

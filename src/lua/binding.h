@@ -129,6 +129,7 @@ void sr_bind_index(lua_State *L);
 void sr_bind_product(lua_State *L);
 void sr_bind_network(lua_State *L);
 void sr_bind_packing(lua_State *L);
+void sr_bind_optimizer(lua_State *L);
 void sr_bind_random(lua_State *L);
 void sr_bind_autograd(lua_State *L);
 void sr_bind_files(lua_State *L);

@@ -40,6 +40,7 @@ static int open_core(lua_State *L) {
   sr_bind_product(L);
   sr_bind_network(L);
   sr_bind_packing(L);
+  sr_bind_optimizer(L);
   sr_bind_random(L);
   sr_bind_autograd(L);
   sr_bind_files(L);

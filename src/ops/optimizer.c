@@ -4,57 +4,74 @@
 #include "base/memory.h"
 #include "ops/ops.h"
 
-/* ---- SGD ---------------------------------------------------------------------------------- */
+/* ---- steps -------------------------------------------------------------------------------- */
 
-static sr_status check_like(const sr_tensor *parameter, const char *what, const sr_tensor *t) {
-  if (!t) return SR_OK;
-  if (!sr__same_shape(parameter, t))
-    return sr__fail(SR_SHAPE, "sgd_step: the parameter has shape %s, its %s %s",
-                    SR_SHAPE_OF(parameter), what, SR_SHAPE_OF(t));
-  if (parameter->dtype != t->dtype)
-    return sr__fail(SR_DTYPE, "sgd_step: the parameter is %s, its %s %s", SR_DTYPE_OF(parameter),
-                    what, SR_DTYPE_OF(t));
-  return sr__same_device("sgd_step", 2, (const sr_tensor *[]){parameter, t});
+/* The tensors of a step: parameter, gradient, states. */
+enum { PARAMETER, GRAD, STATE, OPERANDS = STATE + SR_OPTIMIZER_STATES };
+typedef struct {
+  const char *name; /* of the optimizer */
+  int n;
+  sr_tensor *tensor[OPERANDS];
+  const char *what[OPERANDS];
+} step;
+
+static sr_status check_like_parameter(const step *s, int i) {
+  const sr_tensor *p = s->tensor[PARAMETER], *t = s->tensor[i];
+  if (!t) return sr__fail(SR_ARGUMENT, "%s: the %s is missing", s->name, s->what[i]);
+  if (!sr__same_shape(p, t))
+    return sr__fail(SR_SHAPE, "%s: the parameter has shape %s, its %s %s", s->name, SR_SHAPE_OF(p),
+                    s->what[i], SR_SHAPE_OF(t));
+  if (p->dtype != t->dtype)
+    return sr__fail(SR_DTYPE, "%s: the parameter is %s, its %s %s", s->name, SR_DTYPE_OF(p),
+                    s->what[i], SR_DTYPE_OF(t));
+  if (i >= STATE) SR_TRY(sr__need_distinct(s->name, t));
+  return sr__same_device(s->name, 2, (const sr_tensor *[]){p, t});
 }
 
-static sr_status check_step(const sr_tensor *parameter, const sr_tensor *grad,
-                            const sr_tensor *buffer, const sr_sgd_options *o) {
-  SR_TRY(sr__need_floating("sgd_step", parameter));
-  SR_TRY(sr__need_distinct("sgd_step", parameter));
-  SR_TRY(check_like(parameter, "gradient", grad));
-  SR_TRY(check_like(parameter, "momentum buffer", buffer));
-  if (o->momentum != 0 && !buffer)
-    return sr__fail(SR_ARGUMENT, "sgd_step: momentum %g needs a buffer", o->momentum);
-  return buffer ? sr__need_distinct("sgd_step", buffer) : SR_OK;
+static sr_status check_step(const step *s) {
+  SR_TRY(sr__need_floating(s->name, s->tensor[PARAMETER]));
+  SR_TRY(sr__need_distinct(s->name, s->tensor[PARAMETER]));
+  for (int i = GRAD; i < s->n; i++) SR_TRY(check_like_parameter(s, i));
+  return SR_OK;
 }
 
 /* Write a dense copy back to where it came from. */
 static sr_status put_back(sr_tensor *t, sr_tensor *dense) {
-  if (!t) return SR_OK;
   sr__changed(t);
   return t == dense ? SR_OK : sr__copy_into(t, dense);
 }
 
-sr_status sr_sgd_step(sr_tensor *parameter, sr_tensor *grad, sr_tensor *buffer,
-                      const sr_sgd_options *options) {
-  if (options->momentum == 0) buffer = NULL;
-  SR_TRY(check_step(parameter, grad, buffer, options));
-  if (!parameter->numel) return SR_OK;
-  sr_tensor *p = NULL, *g = NULL, *b = NULL;
+static sr_status take_step(const step *s, sr_optimizer_plan *plan) {
+  sr_tensor *dense[OPERANDS] = {0};
   sr_status status = SR_OK;
-  SR_TRY_GOTO(sr__dense(parameter, &p), done);
-  SR_TRY_GOTO(sr__dense(grad, &g), done);
-  if (buffer) SR_TRY_GOTO(sr__dense(buffer, &b), done);
-  SR_TRY_GOTO(sr__backend_of(p)->sgd((sr_dtype)p->dtype, p->numel, sr__data(p), sr__data(g),
-                                     b ? sr__data(b) : NULL, options),
-              done);
-  SR_TRY_GOTO(put_back(buffer, b), done);
-  status = put_back(parameter, p);
-done:
-  sr_tensor_release(b);
-  sr_tensor_release(g);
-  sr_tensor_release(p);
+  for (int i = 0; !status && i < s->n; i++) status = sr__dense(s->tensor[i], &dense[i]);
+  if (!status) {
+    plan->parameter = sr__data(dense[PARAMETER]);
+    plan->grad = sr__data(dense[GRAD]);
+    for (int i = STATE; i < s->n; i++) plan->state[i - STATE] = sr__data(dense[i]);
+    status = sr__backend_of(dense[PARAMETER])->optimize(plan);
+  }
+  for (int i = 0; !status && i < s->n; i++)
+    if (i != GRAD) status = put_back(s->tensor[i], dense[i]);
+  for (int i = 0; i < s->n; i++) sr_tensor_release(dense[i]);
   return status;
+}
+
+sr_status sr_optimizer_step(sr_optimizer optimizer, sr_tensor *parameter, sr_tensor *grad,
+                            sr_tensor *const *state, const sr_optimizer_numbers *numbers) {
+  const sr_optimizer_info *info = sr_optimizer_get(optimizer);
+  if (!info) return sr__fail(SR_ARGUMENT, "optimizer_step: no optimizer %d", optimizer);
+  step s = {info->name, STATE + info->states, {parameter, grad}, {"parameter", "gradient"}};
+  for (int i = 0; i < info->states; i++) {
+    s.tensor[STATE + i] = state[i];
+    s.what[STATE + i] = info->state[i];
+  }
+  SR_TRY(check_step(&s));
+  sr_optimizer_plan plan = {.optimizer = optimizer,
+                            .dtype = (sr_dtype)parameter->dtype,
+                            .n = parameter->numel,
+                            .numbers = numbers};
+  return plan.n ? take_step(&s, &plan) : SR_OK;
 }
 
 /* ---- clipping ----------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* Copies, conversions, fills, selection, dropout and SGD steps of the CPU, each against a
- * plain loop, on every instruction set. */
+/* Copies, conversions, fills, selection and dropout of the CPU, each against a plain
+ * loop, on every instruction set. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -148,42 +148,10 @@ static void test_dropout(void **state) {
   ok(sr_set_num_threads(1));
 }
 
-static void check_sgd(const sr_sgd_options *o, bool buffered) {
-  enum { N = 37 };
-  double p[N], g[N], b[N], right_p[N], right_b[N];
-  for (int i = 0; i < N; i++) {
-    p[i] = right_p[i] = draw(), g[i] = draw() - 0.5;
-    b[i] = right_b[i] = o->first ? NAN : draw();
-    double d = (o->maximize ? -g[i] : g[i]) + o->weight_decay * p[i];
-    if (buffered) {
-      right_b[i] = o->first ? d : o->momentum * b[i] + (1 - o->dampening) * d;
-      d = o->nesterov ? d + o->momentum * right_b[i] : right_b[i];
-    }
-    right_p[i] -= o->lr * d;
-  }
-  ok(sr__cpu_sgd(SR_float64, N, p, g, buffered ? b : NULL, o));
-  for (int i = 0; i < N; i++) {
-    assert_true(fabs(p[i] - right_p[i]) < 1e-15);
-    if (buffered) assert_true(fabs(b[i] - right_b[i]) < 1e-15);
-  }
-}
-
-static void test_sgd(void **state) {
-  USE_ISA(state);
-  for (int flags = 0; flags < 16; flags++) {
-    sr_sgd_options o = {.lr = 0.1, .momentum = 0.9, .weight_decay = flags & 1 ? 0.01 : 0};
-    o.maximize = flags & 2, o.first = flags & 4, o.nesterov = flags & 8;
-    o.dampening = o.nesterov ? 0 : 0.3;
-    check_sgd(&o, true);
-    o.momentum = 0;
-    check_sgd(&o, false);
-  }
-}
-
 #define X(isa)                       \
   FOR_ISA(test_copy, isa)            \
   FOR_ISA(test_convert_special, isa) \
-  FOR_ISA(test_where, isa) FOR_ISA(test_dropout, isa) FOR_ISA(test_sgd, isa)
+  FOR_ISA(test_where, isa) FOR_ISA(test_dropout, isa)
 
 int main(void) {
   const struct CMUnitTest tests[] = {SR_ISA_LIST(X) cmocka_unit_test(test_fill)};

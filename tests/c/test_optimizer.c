@@ -1,4 +1,4 @@
-/* test_optimizer.c: SGD steps and gradient clipping: reference cases, layouts, limits. */
+/* test_optimizer.c: optimizer steps and gradient clipping: reference cases, layouts, limits. */
 #include "golden_case.h"
 
 static double number_of(json_t *options, const char *name) {
@@ -19,26 +19,36 @@ static double train_step(sr_tensor *x, sr_tensor *y, sr_tensor *weight, sr_tenso
   return value.number;
 }
 
-static void sgd_case(const char *name) {
+static sr_tensor *zeros(int ndim, const int64_t *size) {
+  sr_tensor *t;
+  OK(sr_tensor_full(SR_float32, ndim, size, sr_number(0), SR_CPU, &t));
+  return t;
+}
+
+/* A line of optimizers.def by name. */
+static sr_optimizer line(const char *name) {
+  sr_optimizer found = sr_optimizer_find(name);
+  assert_true(found >= 0);
+  return found;
+}
+
+static void sgd_case(const char *name, sr_optimizer optimizer) {
   golden_case_tensors c = golden_case_open(name);
   json_t *options = json_object_get(golden_case(c.file), "options");
   int steps = (int)json_integer_value(json_object_get(golden_case(c.file), "steps"));
   sr_tensor *x = golden_plain(&c, "X", 0), *y = golden_plain(&c, "Y", 0);
   sr_tensor *p[2] = {golden_input(&c, "weight.weight"), golden_input(&c, "weight.bias")};
-  sr_tensor *buffer[2] = {empty(SR_float32, SIZES(3, 5)), empty(SR_float32, SIZES(3))};
+  sr_tensor *buffer[2] = {zeros(SIZES(3, 5)), zeros(SIZES(3))};
   const float *losses = golden_get(c.file, "losses").data;
-  sr_sgd_options o = {.lr = number_of(options, "lr"),
-                      .momentum = number_of(options, "momentum"),
-                      .dampening = number_of(options, "dampening"),
-                      .weight_decay = number_of(options, "weight_decay"),
-                      .nesterov = json_is_true(json_object_get(options, "nesterov")),
-                      .maximize = json_is_true(json_object_get(options, "maximize"))};
+  sr_optimizer_numbers o = {.lr = number_of(options, "lr"),
+                            .weight_decay = number_of(options, "weight_decay"),
+                            .beta1 = number_of(options, "momentum"),
+                            .rest1 = 1};
   for (int step = 0; step < steps; step++) {
     double loss = train_step(x, y, p[0], p[1]);
     assert_true(close_enough(loss, losses[step], 1e-5));
-    o.first = step == 0;
     for (int i = 0; i < 2; i++) {
-      OK(sr_sgd_step(p[i], sr_grad(p[i]), buffer[i], &o));
+      OK(sr_optimizer_step(optimizer, p[i], sr_grad(p[i]), &buffer[i], &o));
       OK(sr_set_grad(p[i], NULL));
     }
   }
@@ -51,8 +61,8 @@ static void sgd_case(const char *name) {
 
 static void golden_sgd(void **state) {
   (void)state;
-  sgd_case("optim_sgd");
-  sgd_case("optim_sgd_mom_wd_nesterov");
+  sgd_case("optim_sgd", line("sgd"));
+  sgd_case("optim_sgd_mom_wd_nesterov", line("sgd_nesterov"));
 }
 
 static void golden_clip(void **state) {
@@ -68,36 +78,19 @@ static void golden_clip(void **state) {
   golden_case_close(&c);
 }
 
-/* ---- SGD ---------------------------------------------------------------------------------- */
+/* ---- steps -------------------------------------------------------------------------------- */
 
-/* Every option at once, against the formula. */
-static void sgd_formula(void **state) {
+static void lines(void **state) {
   (void)state;
-  sr_tensor *p = tensor(SR_float64, SIZES(2), VALUES(1, -2)),
-            *g = tensor(SR_float64, SIZES(2), VALUES(0.5, 3));
-  sr_tensor *b = tensor(SR_float64, SIZES(2), VALUES(9, 9));
-  sr_sgd_options o = {.lr = 0.1,
-                      .momentum = 0.9,
-                      .dampening = 0.25,
-                      .weight_decay = 0.01,
-                      .maximize = true,
-                      .first = true};
-  double x[2] = {1, -2}, m[2] = {0};
-  for (int step = 0; step < 3; step++, o.first = false) {
-    o.nesterov = step == 2;
-    for (int i = 0; i < 2; i++) {
-      double d = -(i ? 3 : 0.5) + 0.01 * x[i];
-      m[i] = step ? 0.9 * m[i] + 0.75 * d : d;
-      x[i] -= 0.1 * (o.nesterov ? d + 0.9 * m[i] : m[i]);
-    }
-    OK(sr_sgd_step(p, g, b, &o));
-  }
-  EXPECT(p, SR_float64, SIZES(2), VALUES(x[0], x[1]));
-  EXPECT(b, SR_float64, SIZES(2), VALUES(m[0], m[1]));
-  sr_tensor_release(g);
+  assert_int_equal(sr_optimizer_find("sdg"), -1);
+  assert_null(sr_optimizer_get(-1));
+  assert_null(sr_optimizer_get(sr_optimizer_count()));
+  const sr_optimizer_info *info = sr_optimizer_get(line("adam_amsgrad"));
+  assert_int_equal(info->states, 3);
+  assert_string_equal(info->state[2], "max_exp_avg_sq");
 }
 
-static void sgd_layouts(void **state) {
+static void layouts(void **state) {
   (void)state;
   sr_tensor *base = counting(SR_float32, SIZES(2, 3)), *p,
             *buffers = counting(SR_float32, SIZES(3, 4)), *b;
@@ -105,8 +98,8 @@ static void sgd_layouts(void **state) {
   OK(sr_transpose(base, 0, 1, &p));
   OK(sr_slice(buffers, 1, 0, 2, 2, &b));
   OK(sr_expand(number, SIZES(3, 2), &g));
-  sr_sgd_options o = {.lr = 1, .momentum = 0.5, .first = true};
-  OK(sr_sgd_step(p, g, b, &o));
+  sr_optimizer_numbers o = {.lr = 1, .beta1 = 0, .rest1 = 1};
+  OK(sr_optimizer_step(line("sgd_momentum"), p, g, &b, &o));
   EXPECT(base, SR_float32, SIZES(2, 3), VALUES(-1, 0, 1, 2, 3, 4));
   EXPECT(buffers, SR_float32, SIZES(3, 4), VALUES(2, 2, 2, 4, 2, 6, 2, 8, 2, 10, 2, 12));
   sr_tensor *all[] = {p, b, number, g};
@@ -114,54 +107,61 @@ static void sgd_layouts(void **state) {
 }
 
 /* A step counts as a change: what was packed or saved from the parameter is not used again. */
-static void sgd_changes_the_version(void **state) {
+static void step_changes_the_version(void **state) {
   (void)state;
   sr_tensor *p = leaf(counting(SR_float32, SIZES(2))), *g = counting(SR_float32, SIZES(2));
   int64_t before = sr_tensor_version(p);
-  OK(sr_sgd_step(p, g, NULL, &(sr_sgd_options){.lr = 1}));
+  OK(sr_optimizer_step(line("sgd"), p, g, NULL, &(sr_optimizer_numbers){.lr = 1}));
   assert_true(sr_tensor_version(p) > before);
   EXPECT(p, SR_float32, SIZES(2), VALUES(0, 0));
   sr_tensor_release(g);
 }
 
-static void sgd_errors(void **state) {
+static void step_errors(void **state) {
   (void)state;
   sr_tensor *p = counting(SR_float32, SIZES(2)), *g = counting(SR_float32, SIZES(3)), *wide;
   sr_tensor *d = counting(SR_float64, SIZES(2)), *ids = counting(SR_int64, SIZES(2));
-  sr_sgd_options o = {.lr = 1, .momentum = 0.9};
+  sr_tensor *none = NULL;
+  sr_optimizer_numbers o = {.lr = 1, .beta1 = 0.9, .rest1 = 1};
+  sr_optimizer sgd = line("sgd"), momentum = line("sgd_momentum");
   OK(sr_expand(p, SIZES(2, 2), &wide));
-  FAILS(sr_sgd_step(p, g, NULL, &o), SR_SHAPE,
-        "sgd_step: the parameter has shape [2], its gradient [3]");
-  FAILS(sr_sgd_step(p, d, NULL, &o), SR_DTYPE, "its gradient float64");
-  FAILS(sr_sgd_step(p, p, g, &o), SR_SHAPE, "its momentum buffer [3]");
-  FAILS(sr_sgd_step(p, p, NULL, &o), SR_ARGUMENT, "momentum 0.9 needs a buffer");
-  FAILS(sr_sgd_step(ids, ids, NULL, &o), SR_DTYPE, "sgd_step: a floating dtype is needed");
-  FAILS(sr_sgd_step(wide, wide, wide, &o), SR_STATE, "sgd_step");
+  FAILS(sr_optimizer_step(sgd, p, g, NULL, &o), SR_SHAPE,
+        "sgd: the parameter has shape [2], its gradient [3]");
+  FAILS(sr_optimizer_step(sgd, p, d, NULL, &o), SR_DTYPE, "its gradient float64");
+  FAILS(sr_optimizer_step(sgd, p, NULL, NULL, &o), SR_ARGUMENT, "sgd: the gradient is missing");
+  FAILS(sr_optimizer_step(momentum, p, p, &g, &o), SR_SHAPE, "its momentum_buffer [3]");
+  FAILS(sr_optimizer_step(momentum, p, p, &none, &o), SR_ARGUMENT,
+        "sgd_momentum: the momentum_buffer is missing");
+  FAILS(sr_optimizer_step(sgd, ids, ids, NULL, &o), SR_DTYPE, "sgd: a floating dtype is needed");
+  FAILS(sr_optimizer_step(sgd, wide, wide, NULL, &o), SR_STATE, "sgd");
+  FAILS(sr_optimizer_step(99, p, p, NULL, &o), SR_ARGUMENT, "optimizer_step: no optimizer 99");
   sr_tensor *all[] = {p, g, wide, d, ids};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
 }
 
-/* When memory fails, parameter and buffer are what they were. */
-static void sgd_is_all_or_nothing(void **state) {
+/* When memory fails, parameter and state are what they were. */
+static void step_is_all_or_nothing(void **state) {
   (void)state;
   for (int64_t n = 1;; n++) {
-    sr_tensor *base = counting(SR_float32, SIZES(2, 3)), *p, *b,
-              *other = counting(SR_float32, SIZES(2, 3));
-    OK(sr_transpose(base, 0, 1, &p));
-    OK(sr_transpose(other, 0, 1, &b));
+    sr_tensor *base[3], *t[3];
+    for (int i = 0; i < 3; i++) {
+      base[i] = counting(SR_float32, SIZES(2, 3));
+      OK(sr_transpose(base[i], 0, 1, &t[i]));
+    }
     sr_memory_fail_at(n, true);
-    sr_status status = sr_sgd_step(p, p, b, &(sr_sgd_options){.lr = 1, .momentum = 0.5});
+    sr_optimizer_numbers o = {.lr = 1, .correction = 1};
+    sr_status status = sr_optimizer_step(line("adam"), t[0], t[0], &t[1], &o);
     sr_memory_fail_at(0, false);
-    sr_tensor_release(p);
-    sr_tensor_release(b);
-    sr_tensor *changed = status ? NULL : base;
-    if (status) {
-      assert_int_equal(status, SR_MEMORY);
-      EXPECT(base, SR_float32, SIZES(2, 3), VALUES(1, 2, 3, 4, 5, 6));
-      EXPECT(other, SR_float32, SIZES(2, 3), VALUES(1, 2, 3, 4, 5, 6));
-    } else {
-      sr_tensor_release(changed);
-      sr_tensor_release(other);
+    for (int i = 0; i < 3; i++) sr_tensor_release(t[i]);
+    if (status) assert_int_equal(status, SR_MEMORY);
+    for (int i = 0; i < 3; i++) {
+      if (status)
+        EXPECT(base[i], SR_float32, SIZES(2, 3), VALUES(1, 2, 3, 4, 5, 6));
+      else
+        sr_tensor_release(base[i]);
+    }
+    if (!status) {
+      assert_true(n > 3);
       return;
     }
   }
@@ -236,11 +236,11 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(golden_sgd),
       TEST(golden_clip),
-      TEST(sgd_formula),
-      TEST(sgd_layouts),
-      TEST(sgd_changes_the_version),
-      TEST(sgd_errors),
-      TEST(sgd_is_all_or_nothing),
+      TEST(lines),
+      TEST(layouts),
+      TEST(step_changes_the_version),
+      TEST(step_errors),
+      TEST(step_is_all_or_nothing),
       TEST(norms),
       TEST(norms_that_are_not_finite),
       TEST(values),

@@ -11,6 +11,23 @@ function support.golden(name)
   return (saros.load("tests/golden/" .. name .. ".safetensors"))
 end
 
+local texts = {}
+
+--- The list of numbers under `key` in tests/golden/NAME.json, or nil.
+---@param name string
+---@param key string
+---@return number[]|nil
+function support.golden_row(name, key)
+  texts[name] = texts[name] or assert(saros.read_file("tests/golden/" .. name .. ".json"))
+  local _, start = texts[name]:find('"' .. key .. '": [', 1, true)
+  if not start then return nil end
+  local row = {}
+  for number in texts[name]:match("^[^%]]*", start + 1):gmatch("[%d.eE+-]+") do
+    row[#row + 1] = tonumber(number)
+  end
+  return row
+end
+
 --- Largest difference, relative to the largest element of `wanted`, at most `tolerance`.
 ---@param got saros.Tensor
 ---@param wanted saros.Tensor

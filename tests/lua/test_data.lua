@@ -233,6 +233,120 @@ function TestBatches:test_wrong_use()
   assert_error("collate must be a function", data.batches, {}, {collate = "stack"})
 end
 
+-- ---- state of batches ---------------------------------------------------------------
+
+local TestState = {}
+
+local shuffled = {size = 3, shuffle = true}
+
+-- Batches of two passes and a half; with `resume`, a new loader goes on from the state taken
+-- in the body of the loop at that batch (counted through all passes).
+local function batches_of(make, resume)
+  saros.manual_seed(9)
+  local loop, list = make(), {}
+  for pass = 1, 3 do
+    local again = true
+    while again do
+      again = false
+      for batch in loop do
+        list[#list + 1] = table.concat(batch, " ")
+        if #list == resume then
+          local state, random = loop:state_dict(), saros.get_rng_state()
+          saros.manual_seed(77)
+          loop = make()
+          loop:load_state_dict(state)
+          saros.set_rng_state(random)
+          again = true
+          break
+        end
+        if pass == 3 and #list % 5 == 2 then return list end
+      end
+    end
+  end
+  return list
+end
+
+function TestState:test_goes_on_where_it_was()
+  for _, opts in ipairs {
+    {size = 3}, shuffled, {size = 3, shuffle = true, drop_last = true}, {size = 13, shuffle = true},
+    {size = 3, shuffle = true, own = true}, {size = 2, own = true},
+  } do
+    local function make()
+      local own = opts.own and seeded(4) or nil
+      return data.batches(numbers(13), {
+        size = opts.size, shuffle = opts.shuffle, drop_last = opts.drop_last, generator = own,
+      })
+    end
+    local whole = batches_of(make)
+    for at = 1, #whole - 1 do lu.assertEquals(batches_of(make, at), whole) end
+  end
+end
+
+function TestState:test_state()
+  local loop = data.batches(numbers(5), {size = 2})
+  lu.assertEquals(loop:state_dict(), {length = 5})
+  loop()
+  lu.assertEquals(loop:state_dict(), {length = 5, at = 2})
+  local mixed = data.batches(numbers(5), shuffled)
+  mixed()
+  local state = mixed:state_dict()
+  lu.assertEquals(state.at, 3)
+  table.sort(state.order)
+  lu.assertEquals(state.order, numbers(5))
+end
+
+-- Another size of batches is allowed: the position is counted in items.
+function TestState:test_another_size()
+  local a, b = data.batches(numbers(7), {size = 3}), data.batches(numbers(7), {size = 2})
+  a()
+  b:load_state_dict(a:state_dict())
+  lu.assertEquals(all_items(b), {4, 5, 6, 7})
+  lu.assertEquals(all_items(b), numbers(7))
+end
+
+function TestState:test_progress_begins_in_the_middle()
+  local a = data.batches(numbers(6), {size = 2})
+  a()
+  local b = data.batches(numbers(6), {size = 2, progress = "test"})
+  b:load_state_dict(a:state_dict())
+  b()
+  lu.assertEquals(b.bar.count, 1)
+  b.bar.closed = true -- nothing is to be shown
+end
+
+function TestState:test_refuses_what_does_not_fit()
+  local loop = data.batches(numbers(4), {size = 2, shuffle = true})
+  loop()
+  local before = loop:state_dict()
+  local function refuse(text, state, target)
+    target = target or loop
+    assert_error("Loader.load_state_dict: " .. text, target.load_state_dict, target, state)
+    lu.assertEquals(loop:state_dict(), before)
+  end
+  refuse("a table of state_dict() expected, got number 3", 3)
+  refuse("the state is of a data set of nil items, here are 4", {})
+  refuse("the state is of a data set of 5 items, here are 4", {length = 5})
+  refuse("at must be from 0 to 4, got number 5", {length = 4, at = 5})
+  refuse("at must be from 0 to 4, got number -1", {length = 4, at = -1})
+  refuse("at must be from 0 to 4, got string '1'", {length = 4, at = "1"})
+  refuse("the state is of a loader without shuffle, this one is with", {length = 4, at = 1})
+  refuse("the state is of a loader with shuffle, this one is without", before,
+    data.batches(numbers(4)))
+  refuse("order must be a list of 4 positions, got 2", {length = 4, at = 1, order = {1, 2}})
+  refuse("order must be a list of 4 positions, got boolean true",
+    {length = 4, at = 1, order = true})
+  refuse("order[4] must be a new position from 1 to 4, got number 1",
+    {length = 4, at = 1, order = {1, 2, 3, 1}})
+  refuse("order[1] must be a new position from 1 to 4, got number 0",
+    {length = 4, at = 1, order = {0, 2, 3, 1}})
+  refuse("the state is of a loader with a generator of its own, this one is without",
+    {length = 4, generator = "x"})
+  refuse("the state is of a loader without a generator of its own, this one is with", {length = 4},
+    data.batches(numbers(4), {generator = seeded(1)}))
+  refuse("generator must be the state of a generator, got string 'x'",
+    {length = 4, generator = "x"}, data.batches(numbers(4), {generator = seeded(1)}))
+end
+
 -- ---- files --------------------------------------------------------------------------------
 
 local TestFiles = {}
@@ -328,5 +442,5 @@ end
 
 support.run {
   TestGolden = TestGolden, TestDataset = TestDataset, TestBatches = TestBatches,
-  TestFiles = TestFiles,
+  TestState = TestState, TestFiles = TestFiles,
 }

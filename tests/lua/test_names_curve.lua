@@ -6,6 +6,7 @@
 package.path = (arg[0]:match("^(.*/)") or "./") .. "?.lua;" .. package.path
 local lu = require "luaunit"
 local saros = require "saros"
+local support = require "support"
 local nn, optim, data, text = saros.nn, saros.optim, saros.data, saros.text
 
 local LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,;'_"
@@ -14,15 +15,6 @@ local BATCH, TOLERANCE = 64, 1e-4
 local function read_file(path)
   local file <close> = assert(io.open(path))
   return file:read("a")
-end
-
--- The numbers of one row of a curve file.
-local function read_row(path, name)
-  local row = {}
-  for number in read_file(path):match('"' .. name .. '": %[(.-)%]'):gmatch("[%d.eE+-]+") do
-    row[#row + 1] = tonumber(number)
-  end
-  return row
 end
 
 -- (letters, 1, 58), one-hot; letters without a place are `_`.
@@ -84,14 +76,14 @@ TestNamesCurve = {}
 
 for _, kind in ipairs {"RNN", "LSTM", "GRU"} do
   TestNamesCurve["test_shipped_names_" .. kind] = function()
-    local expected = read_row("tests/golden/names_curve_shipped.json", kind)
+    local expected = support.golden_row("names_curve_shipped", kind)
     lu.assertTrue(#expected >= 40)
     compare(expected, losses(kind, "data/names", #expected))
   end
 
   if os.getenv("SAROS_DATA") then
     TestNamesCurve["test_full_names_" .. kind] = function()
-      local expected = read_row("tests/golden/names_curve_seed7.json", kind)
+      local expected = support.golden_row("names_curve_seed7", kind)
       lu.assertEquals(#expected, 60)
       compare(expected, losses(kind, os.getenv("SAROS_DATA") .. "/names", 60))
     end

@@ -37,6 +37,93 @@ function TestGolden:test_sgd_momentum_decay_nesterov()
   end)
 end
 
+for name, options in pairs {
+  optim_adam = {optim.Adam, {lr = 0.01}},
+  optim_adam_amsgrad_wd = {optim.Adam, {
+    lr = 0.02, betas = {0.8, 0.95}, eps = 1e-6, weight_decay = 0.1, amsgrad = true,
+  }},
+  optim_adamw = {optim.AdamW, {lr = 0.01, weight_decay = 0.05}},
+  optim_rmsprop = {optim.RMSprop, {lr = 0.001}},
+  optim_rmsprop_centered_mom = {optim.RMSprop, {
+    lr = 0.01, momentum = 0.5, alpha = 0.9, centered = true,
+  }},
+  optim_adagrad = {optim.Adagrad, {lr = 0.1}},
+} do
+  TestGolden["test_" .. name] = function()
+    check_golden(name, function(p) return options[1](p, options[2]) end)
+  end
+end
+
+-- ---- float64 steps ------------------------------------------------------------------
+
+-- tests/golden/optim_steps.json: twelve steps from given gradients in PyTorch 1.13, all
+-- options and the state that is left.
+local TestSteps = {}
+
+local function row(key) return support.golden_row("optim_steps", key) end
+
+local function assert_row(got, key)
+  for i, wanted in ipairs(row(key)) do
+    local error = math.abs(got[i] - wanted)
+    if error ~= error or error > 1e-13 * math.abs(wanted) then
+      lu.fail(("%s[%d]: %.17g, not %.17g"):format(key, i, got[i], wanted))
+    end
+  end
+end
+
+local function check_steps(name, class, options)
+  local p = nn.Parameter(saros.tensor(row "p", {dtype = "float64"}))
+  local optimizer = class({p}, options)
+  for step = 1, 12 do
+    p.grad = saros.tensor(row("grad" .. step), {dtype = "float64"})
+    optimizer:step()
+    if step == 1 or step == 12 then assert_row(p:totable(), name .. ".after" .. step) end
+  end
+  local names = 0
+  for key, value in pairs(optimizer:state_dict().state[1] or {}) do
+    assert_row(saros.is_tensor(value) and value:totable() or {value}, name .. "." .. key)
+    names = names + 1
+  end
+  return names
+end
+
+for name, case in pairs {
+  SGD = {0, {lr = 0.1}},
+  SGD_all = {1, {
+    lr = 0.05, momentum = 0.9, dampening = 0.3, weight_decay = 0.02, maximize = true,
+  }},
+  SGD_nesterov = {1, {lr = 0.05, momentum = 0.9, nesterov = true}},
+  Adam = {3},
+  Adam_all = {4, {
+    lr = 0.02, betas = {0.8, 0.95}, eps = 1e-5, weight_decay = 0.1, amsgrad = true,
+    maximize = true,
+  }},
+  AdamW = {3},
+  AdamW_all = {4, {
+    lr = 0.02, betas = {0.7, 0.9}, eps = 1e-6, weight_decay = 0.2, amsgrad = true,
+    maximize = true,
+  }},
+  RMSprop = {2},
+  RMSprop_all = {4, {
+    lr = 0.005, alpha = 0.9, eps = 1e-6, weight_decay = 0.05, momentum = 0.8, centered = true,
+    maximize = true,
+  }},
+  RMSprop_momentum = {3, {momentum = 0.5}},
+  RMSprop_centered = {3, {centered = true, alpha = 0.8}},
+  Adagrad = {2},
+  Adagrad_all = {2, {
+    lr = 0.3, lr_decay = 0.1, weight_decay = 0.02, initial_accumulator_value = 0.5, eps = 1e-6,
+    maximize = true,
+  }},
+  Adadelta = {3},
+  Adadelta_all = {3, {lr = 0.5, rho = 0.8, eps = 1e-4, weight_decay = 0.1, maximize = true}},
+} do
+  TestSteps["test_" .. name] = function()
+    local class = optim[name:match("^%a+")]
+    lu.assertEquals(check_steps(name, class, case[2]), case[1])
+  end
+end
+
 -- ---- SGD -------------------------------------------------------------------------
 
 local TestSGD = {}
@@ -125,6 +212,89 @@ Parameter Group 0
 )]])
 end
 
+-- ---- all optimizers -------------------------------------------------------------------
+
+local names = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta"}
+local TestAll = {}
+
+-- A group's own options, and a parameter without gradient, which keeps no state.
+function TestAll:test_groups()
+  for _, name in ipairs(names) do
+    local p, q, r = parameter(1, 2), parameter(1, 2), parameter(3)
+    local alone = parameter(1, 2)
+    for _, t in ipairs {p, q, alone} do give(t, 0.5, -3) end
+    local optimizer = optim[name]({{params = {r, p}}, {params = q, lr = 0.25}}, {lr = 0.5})
+    optimizer:step()
+    optim[name]({alone}, {lr = 0.25}):step()
+    support.assert_same(q, alone, name)
+    lu.assertFalse(p:eq(q):any():item(), name)
+    lu.assertEquals(r:item(), 3)
+    lu.assertNil(optimizer:state_dict().state[1])
+  end
+end
+
+function TestAll:test_betas_are_a_groups_own()
+  local betas = {0.5, 0.6}
+  local optimizer = optim.Adam({{params = {parameter(1)}}, {params = {parameter(2)}}},
+    {betas = betas})
+  optimizer.param_groups[1].betas[1] = 0.1
+  betas[2] = 0.2
+  lu.assertEquals(optimizer.param_groups[2].betas, {0.5, 0.6})
+  local dict = optimizer:state_dict()
+  dict.param_groups[2].betas[1] = 0.3
+  lu.assertEquals(optimizer.param_groups[2].betas, {0.5, 0.6})
+  lu.assertEquals(optim.Adam({parameter(1)}).param_groups[1].betas, {0.9, 0.999})
+end
+
+function TestAll:test_parameters_of_any_layout_and_dtype()
+  for _, name in ipairs(names) do
+    local base = saros.tensor {{1.0, 2.0, 3.0}, {4.0, 5.0, 6.0}}
+    local turned, straight = nn.Parameter(base.T), nn.Parameter(base.T:contiguous())
+    local grad = saros.tensor {{1.0, -1.0}, {0.5, 2.0}, {-3.0, 0.0}}
+    local a, b = optim[name]({turned}, {lr = 0.1}), optim[name]({straight}, {lr = 0.1})
+    for _ = 1, 3 do
+      turned.grad, straight.grad = grad, grad
+      a:step()
+      b:step()
+    end
+    support.assert_same(turned, straight, name)
+    support.assert_same(base.T, straight, name)
+  end
+end
+
+function TestAll:test_a_large_parameter_does_not_depend_on_threads()
+  local threads = saros.get_num_threads()
+  for _, name in ipairs(names) do
+    local results = {}
+    for i = 1, 2 do
+      saros.set_num_threads(i)
+      saros.manual_seed(3)
+      local p = nn.Parameter(saros.randn(200001))
+      local optimizer = optim[name]({p}, {lr = 0.1})
+      for _ = 1, 2 do
+        p.grad = saros.randn(200001)
+        optimizer:step()
+      end
+      results[i] = p
+    end
+    support.assert_same(results[1], results[2], name)
+  end
+  saros.set_num_threads(threads)
+end
+
+function TestAll:test_print()
+  lu.assertEquals(tostring(optim.Adam({parameter(1)})), [[
+Adam (
+Parameter Group 0
+    amsgrad: false
+    betas: (0.9, 0.999)
+    eps: 1e-08
+    lr: 0.001
+    maximize: false
+    weight_decay: 0
+)]])
+end
+
 -- ---- state ----------------------------------------------------------------------------
 
 local TestState = {}
@@ -138,21 +308,50 @@ local function train(layer, optimizer, x, steps)
 end
 
 -- A run that is saved and goes on elsewhere ends with the same bits.
-function TestState:test_resume_is_exact()
+local function check_resume(name, opts)
   saros.manual_seed(5)
   local x = saros.rand(4, 3)
-  local opts = {lr = 0.01, momentum = 0.9, weight_decay = 0.1}
   local a, b = nn.Linear(3, 2), nn.Linear(3, 2)
-  local first = optim.SGD(a:parameters(), opts)
+  local first = optim[name](a:parameters(), opts)
   train(a, first, x, 3)
   b:load_state_dict(a:state_dict())
-  local second = optim.SGD(b:parameters(), {lr = 1})
+  local second = optim[name](b:parameters(), {lr = 1})
   second:load_state_dict(first:state_dict())
-  lu.assertEquals(second.param_groups[1].momentum, 0.9)
   train(a, first, x, 3)
   train(b, second, x, 3)
-  support.assert_same(a.weight, b.weight)
-  support.assert_same(a.bias, b.bias)
+  support.assert_same(a.weight, b.weight, name)
+  support.assert_same(a.bias, b.bias, name)
+end
+
+function TestState:test_resume_is_exact()
+  check_resume("SGD", {lr = 0.01, momentum = 0.9, weight_decay = 0.1, dampening = 0.5})
+  check_resume("Adam", {lr = 0.01, betas = {0.8, 0.9}, amsgrad = true, weight_decay = 0.1})
+  check_resume("AdamW", {lr = 0.01})
+  check_resume("RMSprop", {lr = 0.01, momentum = 0.5, centered = true})
+  check_resume("Adagrad", {lr = 0.01, lr_decay = 0.1, initial_accumulator_value = 0.5})
+  check_resume("Adadelta", {lr = 0.5})
+end
+
+-- What else a script or a schedule has put into a group is part of its state.
+function TestState:test_groups_keep_what_was_added()
+  local optimizer = optim.SGD({parameter(1)})
+  optimizer.param_groups[1].initial_lr, optimizer.param_groups[1].name = 0.5, "decoder"
+  local other = optim.SGD({parameter(1)})
+  other:load_state_dict(optimizer:state_dict())
+  lu.assertEquals(other.param_groups[1].initial_lr, 0.5)
+  lu.assertEquals(other.param_groups[1].name, "decoder")
+end
+
+-- An optimizer of one's own keeps tables too.
+function TestState:test_tables_in_the_state()
+  local Plain = optim.Optimizer:extend("Plain", {{"lr", "number", 1}})
+  function Plain:update(_, _, state) state.seen = {a = 1, list = {2}} end
+  local p = parameter(1)
+  give(p, 1)
+  local optimizer, other = Plain({p}), Plain({parameter(1)})
+  optimizer:step()
+  other:load_state_dict(optimizer:state_dict())
+  lu.assertEquals(other:state_dict().state[1].seen, {a = 1, list = {2}})
 end
 
 function TestState:test_loaded_state_is_a_copy()
@@ -247,5 +446,6 @@ function TestWrong:test_own_optimizer()
 end
 
 support.run {
-  TestGolden = TestGolden, TestSGD = TestSGD, TestState = TestState, TestWrong = TestWrong,
+  TestGolden = TestGolden, TestSteps = TestSteps, TestSGD = TestSGD, TestAll = TestAll,
+  TestState = TestState, TestWrong = TestWrong,
 }

@@ -43,6 +43,19 @@ end
 local function parameters() return {saros.ones(2, {requires_grad = true})} end
 local function sgd(options) return optim.SGD(parameters(), options) end
 
+-- Tail calls: the error is at the line that calls these.
+local function load_with(option, value)
+  local dict = sgd():state_dict()
+  dict.param_groups[1][option] = value
+  return sgd():load_state_dict(dict)
+end
+
+local function load_adam(parameter_state)
+  local adam = optim.Adam(parameters())
+  local groups = adam:state_dict().param_groups
+  return adam:load_state_dict {param_groups = groups, state = {parameter_state}}
+end
+
 local ring = nn.Sequential(nn.Tanh())
 ring.again = ring
 
@@ -237,6 +250,27 @@ TestOptim = wrong.tests {
   {"sgd_nesterov", function() sgd {nesterov = true} end, "optim.SGD", "Nesterov"},
   {"sgd_typo", function() sgd {learning_rate = 1} end, "optim.SGD", "learning_rate"},
   {"sgd_typo_near", function() sgd {momentun = 0.9} end, "'momentum'"},
+  {"adam_lr", function() optim.Adam(parameters(), {lr = -1}) end, "optim.Adam", "-1"},
+  {"adam_eps", function() optim.Adam(parameters(), {eps = nan}) end, "optim.Adam", "epsilon"},
+  {"adam_beta_1", function() optim.Adam(parameters(), {betas = {0.9, 1}}) end, "betas[2]", "1"},
+  {"adam_beta_nan", function() optim.Adam(parameters(), {betas = {nan, 0}}) end, "betas[1]"},
+  {"adam_beta_string", function() optim.Adam(parameters(), {betas = {"a", 0}}) end, "betas[1]"},
+  {"adam_one_beta", function() optim.Adam(parameters(), {betas = {0.9}}) end, "two numbers", "1"},
+  {"adam_betas_number", function() optim.Adam(parameters(), {betas = 0.9}) end, "betas", "0.9"},
+  {"adam_betas_tensor", function() optim.Adam(parameters(), {betas = v}) end, "betas", "tensor"},
+  {"adam_betas_string", function() optim.Adam(parameters(), {betas = "x"}) end, "betas", "string"},
+  {"adam_typo", function() optim.Adam(parameters(), {beta = 1}) end, "optim.Adam", "'betas'"},
+  {"adamw_decay", function() optim.AdamW(parameters(), {weight_decay = -1}) end, "optim.AdamW"},
+  {"rmsprop_alpha", function() optim.RMSprop(parameters(), {alpha = -1}) end, "alpha", "-1"},
+  {"rmsprop_typo", function() optim.RMSprop(parameters(), {centred = true}) end, "'centered'"},
+  {"adagrad_decay", function() optim.Adagrad(parameters(), {lr_decay = -1}) end, "lr_decay"},
+  {"adagrad_sum", function()
+    optim.Adagrad(parameters(), {initial_accumulator_value = -2})
+  end, "optim.Adagrad", "initial_accumulator_value", "-2"},
+  {"adadelta_rho", function() optim.Adadelta(parameters(), {rho = 1.5}) end, "rho", "1.5"},
+  {"group_betas", function()
+    optim.Adam {{params = parameters(), betas = {2, 0}}}
+  end, "optim.Adam", "betas[1]", "2"},
   {"group_typo", function() optim.SGD({{params = parameters(), rl = 1}}) end, "optim.SGD", "'lr'"},
   {"group_no_params", function() optim.SGD({{lr = 1}}) end, "optim.SGD", "params"},
   {"group_empty", function() optim.SGD({{params = {}}}) end, "optim.SGD", "empty"},
@@ -252,12 +286,26 @@ TestOptim = wrong.tests {
   {"load_sizes", function()
     sgd():load_state_dict {param_groups = {{params = {1, 2}}}, state = {}}
   end, "2 parameters, here 1"},
-  {"load_bad_value", function()
-    sgd():load_state_dict {param_groups = {{params = {1}, lr = -5}}, state = {}}
-  end, "-5"},
-  {"load_bad_type", function()
-    sgd():load_state_dict {param_groups = {{params = {1}, lr = "fast"}}, state = {}}
-  end, "lr", "fast"},
+  {"load_bad_value", function() load_with("lr", -5) end, "-5"},
+  {"load_bad_type", function() load_with("lr", "fast") end, "lr", "fast"},
+  {"load_missing", function() load_with("nesterov", nil) end, "group 1", "'nesterov'"},
+  {"load_other", function()
+    sgd():load_state_dict(optim.RMSprop(parameters()):state_dict())
+  end, "'dampening'", "another optimizer"},
+  {"load_other_alike", function()
+    optim.AdamW(parameters()):load_state_dict {
+      param_groups = optim.AdamW(parameters()):state_dict().param_groups,
+      state = {{step = 1, square_avg = saros.ones(2)}},
+    }
+  end, "parameter 1", "another optimizer"},
+  {"load_state_number", function() load_adam(7) end, "parameter 1", "number 7"},
+  {"load_state_nothing", function() load_adam {step = 1} end, "exp_avg", "nil"},
+  {"load_state_size", function()
+    load_adam {step = 1, exp_avg = saros.ones(2), exp_avg_sq = saros.ones(3)}
+  end, "exp_avg_sq", "[3]", "[2]"},
+  {"load_state_step", function()
+    load_adam {step = -1, exp_avg = saros.ones(2), exp_avg_sq = saros.ones(2)}
+  end, "step", "-1"},
   {"lr_set_to_string", function()
     local p = parameters()
     local o = optim.SGD(p)

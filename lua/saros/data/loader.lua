@@ -8,9 +8,10 @@
 local core = require "saros.core"
 local class = require "saros.class"
 local options = require "saros.options"
+local stateful = require "saros.stateful"
 local dataset = require "saros.data.dataset"
 
-local fail = options.fail
+local fail, show = options.fail, options.show
 
 ---@class saros.data.BatchOptions
 ---@field size? integer items in a batch, default 1 (batch_size is the same)
@@ -59,14 +60,22 @@ local function draw_order(self)
   return permutation(self, core.Generator():manual_seed(seed))
 end
 
+local function show_progress(self)
+  if not self.progress then return end
+  local desc = type(self.progress) == "string" and self.progress or nil
+  self.bar = require("saros.progress").bar {total = #self, desc = desc}
+  if self.at > 0 then self.bar:update(self.at // self.size) end
+end
+
+-- A new pass, or the rest of one that load_state_dict left.
 local function start(self)
   self:close()
-  self.length = dataset.open("data.batches", self.dataset)
-  self.order, self.at = draw_order(self), 0
-  if self.progress then
-    local desc = type(self.progress) == "string" and self.progress or nil
-    self.bar = require("saros.progress").bar {total = #self, desc = desc}
+  if not self.resumed then
+    self.length = dataset.open("data.batches", self.dataset)
+    self.order, self.at = draw_order(self), 0
   end
+  self.resumed = false
+  show_progress(self)
 end
 
 local function finish(self)
@@ -111,6 +120,90 @@ function Loader:close()
 end
 
 Loader.__close = Loader.close
+
+-- ---- state ----------------------------------------------------------------------------
+
+---@class saros.data.LoaderState
+---@field length integer items of the data set
+---@field at? integer items of this pass that were given; nil between passes
+---@field order? integer[] of this pass, where it is shuffled
+---@field generator? string state of the loader's own generator
+
+--- Where the loop is. Taken in the body of the loop, the batch at hand counts as done. A pass
+--- that was left by break is in the middle: loaded, the next loop goes on with the rest of it.
+---@return saros.data.LoaderState
+function Loader:state_dict()
+  return {
+    length = self.length, at = self.at, order = self.at and self.order,
+    generator = self.generator and self.generator:get_state(),
+  }
+end
+
+local function count_in(value, most)
+  return math.type(value) == "integer" and value >= 0 and value <= most
+end
+
+local function check_order(where, order, length)
+  if type(order) ~= "table" or #order ~= length then
+    fail("%s: order must be a list of %d positions, got %s", where, length,
+      type(order) == "table" and #order or show(order))
+  end
+  local seen = {}
+  for i, position in ipairs(order) do
+    if not count_in(position, length) or position == 0 or seen[position] then
+      fail("%s: order[%d] must be a new position from 1 to %d, got %s", where, i, length,
+        show(position))
+    end
+    seen[position] = true
+  end
+end
+
+local function check_generator(self, where, state)
+  if (state ~= nil) ~= (self.generator ~= nil) then
+    fail("%s: the state is of a loader %s a generator of its own, this one is %s", where,
+      state and "with" or "without", state and "without" or "with")
+  end
+  if state == nil then return end
+  local scratch = core.Generator()
+  if type(state) ~= "string" or not pcall(scratch.set_state, scratch, state) then
+    fail("%s: generator must be the state of a generator, got %s", where, show(state))
+  end
+end
+
+local function check_state(self, where, state)
+  if type(state) ~= "table" then
+    fail("%s: a table of state_dict() expected, got %s", where, show(state))
+  end
+  local length = dataset.open("data.batches", self.dataset)
+  if state.length ~= length then
+    fail("%s: the state is of a data set of %s items, here are %d", where, tostring(state.length),
+      length)
+  end
+  check_generator(self, where, state.generator)
+  if state.at == nil then return end
+  if not count_in(state.at, length) then
+    fail("%s: at must be from 0 to %d, got %s", where, length, show(state.at))
+  end
+  if (state.order ~= nil) ~= self.shuffle then
+    fail("%s: the state is of a loader %s shuffle, this one is %s", where,
+      state.order and "with" or "without", self.shuffle and "with" or "without")
+  end
+  if self.shuffle then check_order(where, state.order, length) end
+end
+
+--- Take over a state_dict() of a loader of the same data set: the next loop goes on where that
+--- one was, and then the passes follow as they would have. Nothing is changed if it does not
+--- fit. The default generator is not part of it (saros.set_rng_state).
+---@type fun(self: saros.data.Loader, state: saros.data.LoaderState)
+Loader.load_state_dict = stateful.loader(function(self, state)
+  check_state(self, "Loader.load_state_dict", state)
+  return function()
+    self:close()
+    self.length, self.at, self.resumed = state.length, state.at, state.at ~= nil
+    self.order = state.order and table.move(state.order, 1, #state.order, 1, {})
+    if self.generator then self.generator:set_state(state.generator) end
+  end
+end)
 
 local loader = {}
 

@@ -3,6 +3,7 @@
 local core = require "saros.core"
 local options = require "saros.options"
 local ordered = require "saros.ordered"
+local stateful = require "saros.stateful"
 local parts = require "saros.nn.module"
 
 local Module, Parameter = parts.Module, parts.Parameter
@@ -62,13 +63,7 @@ local function compare(own, state)
   return missing, unexpected, misfits
 end
 
---- Copy the tensors of a state_dict into the module's own: all of them or, if
---- anything does not fit, none. Other dtypes and devices are converted.
----@param state table<string, saros.Tensor> of state_dict() or saros.load()
----@param opts? {strict: boolean} strict = false allows missing and unexpected names
----@return string[] missing names that the module has and `state` lacks
----@return string[] unexpected names that `state` has and the module lacks
-function Module:load_state_dict(state, opts)
+local function check_state(self, state, opts)
   need_self(self, "load_state_dict")
   local o = options.reader("load_state_dict", {{"strict", "boolean", true}})(opts)
   if type(state) ~= "table" then
@@ -90,17 +85,31 @@ function Module:load_state_dict(state, opts)
       table.concat(problems, "\n\t"))
   end
   local _ <close> = core.no_grad()
-  for _, entry in ipairs(own) do -- what can fail comes first
+  for _, entry in ipairs(own) do
     local given = state[entry.name]
     if given ~= nil then
       entry.value = given:to {dtype = entry.tensor.dtype, device = entry.tensor.device}
     end
   end
-  for _, entry in ipairs(own) do
-    if entry.value then entry.tensor:copy_(entry.value) end
-  end
-  return missing, unexpected
+  return own, missing, unexpected
 end
+
+--- Copy the tensors of a state_dict into the module's own: all of them or, if
+--- anything does not fit, none. Other dtypes and devices are converted.
+--- `state` is of state_dict() or saros.load(); the option strict = false allows missing and
+--- unexpected names. Returns the names that the module has and `state` lacks, and those that
+--- `state` has and the module lacks.
+---@type fun(self: saros.nn.Module, state: table, opts?: {strict: boolean}): string[], string[]
+Module.load_state_dict = stateful.loader(function(self, state, opts)
+  local own, missing, unexpected = check_state(self, state, opts)
+  return function()
+    local _ <close> = core.no_grad()
+    for _, entry in ipairs(own) do
+      if entry.value then entry.tensor:copy_(entry.value) end
+    end
+    return missing, unexpected
+  end
+end)
 
 -- ---- to ---------------------------------------------------------------------------------
 

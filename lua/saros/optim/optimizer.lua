@@ -2,10 +2,12 @@
 --
 -- A class below it says which options it has and how one parameter is updated:
 --
---   local SGD = Optimizer:extend("SGD", {{"lr", "number", 1e-3}, ...})
+--   local SGD = Optimizer:extend("SGD", {{"lr", "number", 1e-3, "learning rate"}, ...})
 --   function SGD:check(group) ... end                  -- refuse bad values
 --   function SGD:prepare(parameter, state, group) ... end
 --   function SGD:update(parameter, grad, state, group) ... end
+--
+-- An option with a fourth entry, what it is in words, must not be negative.
 --
 -- `state` is a table for each parameter, empty at first; tensors, numbers and
 -- booleans in it are what state_dict keeps. prepare makes what it needs: it is called
@@ -15,6 +17,7 @@
 local core = require "saros.core"
 local class = require "saros.class"
 local options = require "saros.options"
+local stateful = require "saros.stateful"
 
 local fail, show, is_tensor = options.fail, options.show, core.is_tensor
 
@@ -33,7 +36,7 @@ local Optimizer = class.extend(nil, "Optimizer")
 
 --- A new class of optimizers.
 ---@param name string
----@param fields table[] options: {name, type, default}
+---@param fields table[] options: {name, type, default, words}
 ---@return table
 function Optimizer:extend(name, fields)
   local new = class.extend(self, name)
@@ -76,9 +79,16 @@ function Optimizer:init(params, opts)
   for _, group in ipairs(params) do self:add_param_group(group) end
 end
 
---- Refuse bad option values; each class writes its own.
+--- Refuse bad option values; a class with other rules writes its own, which calls this one.
 ---@param group table
-function Optimizer:check(group) end
+function Optimizer:check(group)
+  for _, field in ipairs(self.fields) do
+    local value, words = group[field[1]], field[4]
+    if words and (value < 0 or value ~= value) then
+      fail("optim.%s: Invalid %s: %s", self.__name, words, value)
+    end
+  end
+end
 
 --- Make what an update keeps in `state`; classes that keep something write their own.
 ---@param parameter saros.Tensor
@@ -126,9 +136,9 @@ end
 
 -- ---- steps ------------------------------------------------------------------------
 
--- call(self, parameter, grad, state, group) for all parameters that have a gradient.
-local function each_gradient(self, call)
-  local states = self.state
+-- Parameters that have a gradient, with it, their state and their group, prepared.
+local function gather(self)
+  local work, states, n = {}, self.state, 0
   for _, group in ipairs(self.param_groups) do
     for _, p in ipairs(group.params) do
       local grad = p.grad
@@ -138,15 +148,14 @@ local function each_gradient(self, call)
           state = {}
           states[p] = state
         end
-        call(self, p, grad, state, group)
+        self:prepare(p, state, group)
+        work[n + 1], work[n + 2], work[n + 3], work[n + 4] = p, grad, state, group
+        n = n + 4
       end
     end
   end
+  return work, n
 end
-
-local function prepare(self, p, _, state, group) self:prepare(p, state, group) end
-
-local function update(self, p, grad, state, group) self:update(p, grad, state, group) end
 
 --- Update all parameters that have a gradient.
 ---@param closure? fun(): any computes the loss and calls backward; its result is returned
@@ -159,8 +168,8 @@ function Optimizer:step(closure)
     end
     result = core.enable_grad(closure)
   end
-  each_gradient(self, prepare)
-  each_gradient(self, update)
+  local work, n = gather(self)
+  for i = 1, n, 4 do self:update(work[i], work[i + 1], work[i + 2], work[i + 3]) end
   return result
 end
 
@@ -183,22 +192,28 @@ end
 
 -- ---- state ----------------------------------------------------------------------------
 
---- All that a resumed run needs: options of the groups, and the state of each parameter
---- under its position (1, 2, ... through all groups). Tensors are not copied.
+-- A copy, also of the tables in it (betas), down to `depth`.
+local function copied(value, depth)
+  if type(value) ~= "table" or getmetatable(value) ~= nil or depth == 0 then return value end
+  local copy = {}
+  for key, item in pairs(value) do copy[key] = copied(item, depth - 1) end
+  return copy
+end
+
+--- All that a resumed run needs: options of the groups (and what else was put there), and the
+--- state of each parameter under its position (1, 2, ... through all groups). Tensors are not
+--- copied.
 ---@return {state: table<integer, table>, param_groups: table[]}
 function Optimizer:state_dict()
   local dict, at = {state = {}, param_groups = {}}, 0
   for i, group in ipairs(self.param_groups) do
-    local packed = {params = {}}
-    for _, field in ipairs(self.fields) do packed[field[1]] = group[field[1]] end
+    local packed = copied(group, 2)
+    packed.params = {}
     for k, p in ipairs(group.params) do
       at = at + 1
       packed.params[k] = at
-      if self.state[p] and next(self.state[p]) ~= nil then
-        local copy = {}
-        for name, value in pairs(self.state[p]) do copy[name] = value end
-        dict.state[at] = copy
-      end
+      local state = self.state[p]
+      if state and next(state) ~= nil then dict.state[at] = copied(state, 2) end
     end
     dict.param_groups[i] = packed
   end
@@ -227,25 +242,33 @@ local function check_dict(self, dict)
   end
 end
 
--- The options of a saved group, those that it lacks from the group here.
-local function complete_group(self, here, loaded)
-  local known = {params = here.params}
-  for _, field in ipairs(self.fields) do known[field[1]] = loaded[field[1]] end
-  local group = self._read_group(known)
+-- A saved group with the parameters of the one here.
+local function read_group(self, i, loaded)
+  local group, own = copied(loaded, 2), {params = self.param_groups[i].params}
+  for _, field in ipairs(self.fields) do own[field[1]] = group[field[1]] end
+  for name, value in pairs(self._read_group(own)) do group[name] = value end
   for _, field in ipairs(self.fields) do
-    local name = field[1]
-    if group[name] == nil then group[name] = here[name] end
+    if group[field[1]] == nil then
+      fail("%s.load_state_dict: parameter group %d has no '%s': is it the state of another "
+        .. "optimizer?", self.__name, i, field[1])
+    end
   end
   self:check(group)
   return group
 end
 
+--- Refuse a saved state that does not fit; classes that keep something write their own.
+---@param where string how a message begins
+---@param parameter saros.Tensor
+---@param state table
+---@param group saros.optim.Group
+function Optimizer:check_state(where, parameter, state, group) end
+
 -- A copy of a parameter's state, tensors of its shape in its dtype and on its device.
-local function copy_state(self, p, state)
-  if type(state) ~= "table" then
-    fail("%s.load_state_dict: the state of a parameter is a table, got %s", self.__name,
-      show(state))
-  end
+local function read_state(self, p, at, state, group)
+  local where = ("%s.load_state_dict: state of parameter %s"):format(self.__name, at)
+  if type(state) ~= "table" then fail("%s: a table expected, got %s", where, show(state)) end
+  self:check_state(where, p, state, group)
   local copy = {}
   for name, value in pairs(state) do
     if is_tensor(value) then
@@ -253,29 +276,32 @@ local function copy_state(self, p, state)
       if value.shape == p.shape then value = value:to {dtype = p.dtype, device = p.device} end
       value = value:clone()
     end
-    copy[name] = value
+    copy[name] = copied(value, 1)
   end
   return copy
 end
 
 --- Take over options and state of state_dict(). Nothing is changed if it does not fit.
----@param dict {state: table<integer, table>, param_groups: table[]}
-function Optimizer:load_state_dict(dict)
+---@type fun(self: saros.optim.Optimizer, dict: {state: table, param_groups: table[]})
+Optimizer.load_state_dict = stateful.loader(function(self, dict)
   check_dict(self, dict)
   local groups, state = {}, {}
   for i, loaded in ipairs(dict.param_groups) do
-    local group = complete_group(self, self.param_groups[i], loaded)
+    local group = read_group(self, i, loaded)
     for k, p in ipairs(group.params) do
-      local saved = dict.state[loaded.params[k]]
-      if saved ~= nil then state[p] = copy_state(self, p, saved) end
+      local at = loaded.params[k]
+      local saved = dict.state[at]
+      if saved ~= nil then state[p] = read_state(self, p, at, saved, group) end
     end
     groups[i] = group
   end
-  for i, group in ipairs(groups) do
-    for name, value in pairs(group) do self.param_groups[i][name] = value end
+  return function()
+    for i, group in ipairs(groups) do
+      for name, value in pairs(group) do self.param_groups[i][name] = value end
+    end
+    self.state = state
   end
-  self.state = state
-end
+end)
 
 -- As PyTorch prints it.
 function Optimizer:__tostring()
@@ -286,7 +312,9 @@ function Optimizer:__tostring()
     for _, field in ipairs(self.fields) do names[#names + 1] = field[1] end
     table.sort(names)
     for _, name in ipairs(names) do
-      lines[#lines + 1] = ("    %s: %s"):format(name, tostring(group[name]))
+      local value = group[name]
+      if type(value) == "table" then value = "(" .. table.concat(value, ", ") .. ")" end
+      lines[#lines + 1] = ("    %s: %s"):format(name, tostring(value))
     end
     if i < #self.param_groups then lines[#lines + 1] = "" end
   end

@@ -1,10 +1,7 @@
 -- optim.SGD: stochastic gradient descent, with momentum.
 
-local core = require "saros.core"
 local options = require "saros.options"
-local Optimizer = require "saros.optim.optimizer"
-
-local fail, sgd_step = options.fail, core.sgd_step
+local Fused = require "saros.optim.fused"
 
 ---@class saros.optim.SGDOptions
 ---@field lr? number default 1e-3
@@ -14,38 +11,45 @@ local fail, sgd_step = options.fail, core.sgd_step
 ---@field nesterov? boolean default false
 ---@field maximize? boolean default false: climb instead
 
----@class saros.optim.SGD: saros.optim.Optimizer
+---@class saros.optim.SGD: saros.optim.Fused
 ---@overload fun(params: saros.Tensor[]|table[], options?: saros.optim.SGDOptions): self
-local SGD = Optimizer:extend("SGD", {
-  {"lr", "number", 1e-3}, {"momentum", "number", 0}, {"dampening", "number", 0},
-  {"weight_decay", "number", 0}, {"nesterov", "boolean", false}, {"maximize", "boolean", false},
+local SGD = Fused:extend("SGD", {"sgd", "sgd_momentum", "sgd_nesterov"}, {
+  {"lr", "number", 1e-3, "learning rate"}, {"momentum", "number", 0, "momentum value"},
+  {"dampening", "number", 0}, {"weight_decay", "number", 0, "weight_decay value"},
+  {"nesterov", "boolean", false}, {"maximize", "boolean", false},
 })
 
-local function refuse_negative(group, name, words)
-  local value = group[name]
-  if value < 0 or value ~= value then fail("optim.SGD: Invalid %s: %s", words, value) end
-end
+SGD.counts_steps = false
+SGD.keeps.first = true -- the buffer is new: dampening begins with the next step
 
 function SGD:check(group)
-  refuse_negative(group, "lr", "learning rate")
-  refuse_negative(group, "momentum", "momentum value")
-  refuse_negative(group, "weight_decay", "weight_decay value")
+  Fused.check(self, group)
   if group.nesterov and (group.momentum <= 0 or group.dampening ~= 0) then
-    fail("optim.SGD: Nesterov momentum requires a momentum and zero dampening")
+    options.fail("optim.SGD: Nesterov momentum requires a momentum and zero dampening")
   end
+end
+
+function SGD:kernel(group)
+  if group.momentum == 0 then return "sgd" end
+  return group.nesterov and "sgd_nesterov" or "sgd_momentum"
 end
 
 function SGD:prepare(p, state, group)
-  if group.momentum ~= 0 and not state.momentum_buffer then
-    state.momentum_buffer, state.first = core.zeros_like(p), true
-  end
+  local first = group.momentum ~= 0 and not state.momentum_buffer
+  Fused.prepare(self, p, state, group)
+  if first then state.first = true end
 end
 
--- g = grad + weight_decay p; buffer = momentum buffer + (1 - dampening) g, at first g;
--- p = p - lr buffer, with nesterov p - lr (g + momentum buffer).
+local numbers = {}
+
+function SGD:numbers(group, _, state)
+  numbers.maximize, numbers.lr, numbers.weight_decay = group.maximize, group.lr, group.weight_decay
+  numbers.beta1, numbers.rest1 = group.momentum, state.first and 1 or 1 - group.dampening
+  return numbers
+end
+
 function SGD:update(p, grad, state, group)
-  sgd_step(p, grad, state.momentum_buffer, group.lr, group.momentum, group.dampening,
-    group.weight_decay, group.nesterov, group.maximize, state.first == true)
+  Fused.update(self, p, grad, state, group)
   state.first = nil
 end
 

@@ -1,4 +1,4 @@
-/* copy.c: the table's `copy`, `where`, `dropout` and `sgd`.
+/* copy.c: the table's `copy`, `where` and `dropout`.
  *
  * Copies without conversion move bytes: whole arrays and rows with memcpy, transposed
  * ones by square tiles, so that both sides are touched a cache line at a time. */
@@ -214,26 +214,5 @@ sr_status sr__cpu_dropout(sr_dtype dtype, int64_t n, uint64_t key, uint32_t thre
                           const void *x, void *y) {
   dropout_work work = {dtype, key, threshold, scale, x, y};
   sr__parallel(n, SR_GRAIN, 64, dropout_range, &work);
-  return SR_OK;
-}
-
-typedef struct {
-  sr_dtype dtype;
-  char *p, *buffer;
-  const char *g;
-  const sr_sgd_options *options;
-} sgd_work;
-
-static void sgd_range(void *context, int64_t first, int64_t last) {
-  const sgd_work *w = context;
-  int64_t offset = first * sr__cpu_bytes[w->dtype];
-  sr__copy()->sgd[w->dtype](last - first, w->p + offset, w->g + offset,
-                            w->buffer ? w->buffer + offset : NULL, w->options);
-}
-
-sr_status sr__cpu_sgd(sr_dtype dtype, int64_t n, void *p, const void *g, void *buffer,
-                      const sr_sgd_options *options) {
-  sgd_work work = {dtype, p, buffer, g, options};
-  sr__parallel(n, SR_GRAIN, 64, sgd_range, &work);
   return SR_OK;
 }

@@ -138,5 +138,5 @@ const sr_backend sr__cpu_backend = {
     .dropout = sr__cpu_dropout,
     .recurrent = sr__cpu_recurrent,
     .recurrent_grad = sr__cpu_recurrent_grad,
-    .sgd = sr__cpu_sgd,
+    .optimize = sr__cpu_optimize,
 };

@@ -35,7 +35,6 @@ sr_status sr__cpu_nll(const sr_nll *nll, int64_t *found);
 sr_status sr__cpu_nll_grad(const sr_nll *nll);
 sr_status sr__cpu_dropout(sr_dtype dtype, int64_t n, uint64_t key, uint32_t threshold, double scale,
                           const void *x, void *y);
-sr_status sr__cpu_sgd(sr_dtype dtype, int64_t n, void *p, const void *g, void *buffer,
-                      const sr_sgd_options *options);
+sr_status sr__cpu_optimize(const sr_optimizer_plan *plan);
 
 #endif

@@ -1,11 +1,13 @@
 /* kernels.h: the tables of kernels that are compiled once per instruction set.
  *
- * The kernels_*.c files define them; map.c, copy.c, reduce.c and rows.c call them. */
+ * The kernels_*.c files define them; map.c, copy.c, reduce.c, rows.c and optimizer.c call
+ * them. */
 #ifndef SR_BACKEND_CPU_KERNELS_H
 #define SR_BACKEND_CPU_KERNELS_H
 
 #include "backend/backend.h"
 #include "backend/cpu/isa.h"
+#include "backend/optimizers.h"
 
 /* Choose the kernels of one instruction set; SR_DEVICE if this processor does not
  * have it. For sr__cpu_start and tests. */
@@ -37,7 +39,6 @@ typedef struct {
   /* Any n: y = x scale or 0 (sr_backend.dropout) for the elements from `first` on. */
   void (*dropout[2])(int64_t first, int64_t n, uint64_t key, uint32_t threshold, double scale,
                      const void *x, void *y);
-  void (*sgd[2])(int64_t n, void *p, const void *g, void *buffer, const sr_sgd_options *options);
 } sr__copy_table;
 SR_ISA_DECLARE(sr__copy_table, sr__copy)
 
@@ -80,5 +81,13 @@ typedef struct {
 } sr__softmax_table;
 SR_ISA_DECLARE(sr__softmax_table, sr__softmax_float32)
 SR_ISA_DECLARE(sr__softmax_table, sr__softmax_float64)
+
+/* ---- optimizers -------------------------------------------------------------------- */
+
+/* By optimizer and dtype (float32, float64): a step on elements first .. last - 1. */
+typedef struct {
+  void (*step[SR_OPTIMIZERS][2])(const sr_optimizer_plan *plan, int64_t first, int64_t last);
+} sr__optimizer_table;
+SR_ISA_DECLARE(sr__optimizer_table, sr__optimizer)
 
 #endif

@@ -1,5 +1,4 @@
-/* kernels_copy.c: conversions between dtypes, selection, dropout and the SGD step.
- * Compiled once per instruction set; reached through the table at the end. */
+/* kernels_copy.c: conversions between dtypes, selection and dropout. Compiled once per instruction set; reached through the table at the end. */
 #include "backend/cpu/kernels.h"
 
 #include "base/random.h"
@@ -77,37 +76,6 @@ SR_WHERE(8, uint64_t)
 SR_DROPOUT(float32, float)
 SR_DROPOUT(float64, double)
 
-/* ---- SGD ------------------------------------------------------------------------------- */
-
-/* The equations of sr_sgd_step in saros.h. */
-#define SR_SGD(name, type)                                                                      \
-  static void sgd_##name(int64_t n, void *parameter, const void *grad, void *state,             \
-                         const sr_sgd_options *o) {                                             \
-    type *p = parameter, *buffer = state;                                                       \
-    const type *g = grad;                                                                       \
-    const type sign = o->maximize ? -1 : 1, decay = (type)o->weight_decay, lr = (type)o->lr;    \
-    const type momentum = (type)o->momentum;                                                    \
-    if (!buffer) {                                                                              \
-      _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                     \
-        p[i] -= lr * (sign * g[i] + decay * p[i]);                                              \
-      }                                                                                         \
-      return;                                                                                   \
-    }                                                                                           \
-    const type kept = o->first ? 0 : momentum, added = o->first ? 1 : (type)(1 - o->dampening); \
-    const type ahead = o->nesterov ? momentum : 1, direct = o->nesterov ? 1 : 0;                \
-    if (o->first) { /* what it holds may be uninitialised */                                    \
-      for (int64_t i = 0; i < n; i++) buffer[i] = 0;                                            \
-    }                                                                                           \
-    _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                       \
-      const type full = sign * g[i] + decay * p[i];                                             \
-      const type moved = kept * buffer[i] + added * full;                                       \
-      buffer[i] = moved;                                                                        \
-      p[i] -= lr * (direct * full + ahead * moved);                                             \
-    }                                                                                           \
-  }
-SR_SGD(float32, float)
-SR_SGD(float64, double)
-
 /* ---- the table ---------------------------------------------------------------------------- */
 
 const sr__copy_table SR_ISA_NAME(sr__copy) = {
@@ -123,5 +91,4 @@ const sr__copy_table SR_ISA_NAME(sr__copy) = {
     .where_4 = where_4,
     .where_8 = where_8,
     .dropout = {dropout_float32, dropout_float64},
-    .sgd = {sgd_float32, sgd_float64},
 };
