@@ -1,8 +1,7 @@
 /* golden.h: reads the reference cases in tests/golden/.
  *
  * For tests only: whatever is wrong with a file fails the test that opened it.
- * Include it after cmocka.h. The files stand in ../golden beside this header,
- * or where SAROS_GOLDEN says.
+ * Include it after cmocka.h.
  *
  *   golden *g = golden_open("rng_seed7");
  *   golden_tensor t = golden_get(g, "randperm_50"); t.dtype "I64", t.data ...
@@ -43,14 +42,12 @@ typedef struct {
   golden_copy *copies;
 } golden;
 
+/* Tests run in the root of the project. */
+#define GOLDEN_FOLDER "tests/golden"
+
 static inline FILE *golden_file(const char *name) {
-  const char *folder = getenv("SAROS_GOLDEN"), *slash = strrchr(__FILE__, '/');
   char path[1024];
-  if (folder)
-    snprintf(path, sizeof path, "%s/%s.safetensors", folder, name);
-  else
-    snprintf(path, sizeof path, "%.*s../golden/%s.safetensors",
-             slash ? (int)(slash - __FILE__ + 1) : 0, __FILE__, name);
+  snprintf(path, sizeof path, GOLDEN_FOLDER "/%s.safetensors", name);
   FILE *file = fopen(path, "rb");
   if (!file) fail_msg("no reference case %s", path);
   return file;

@@ -78,16 +78,13 @@ static void nothing_to_save(void **state) {
 static void files_of_pytorch(void **state) {
   (void)state;
   char path[1024];
-  snprintf(path, sizeof path, "%.*s../golden", (int)(strrchr(__FILE__, '/') + 1 - __FILE__),
-           __FILE__);
-  DIR *dir = opendir(path);
+  DIR *dir = opendir(GOLDEN_FOLDER);
   int count = 0;
   assert_non_null(dir);
   for (struct dirent *entry; (entry = readdir(dir));) {
     char *ending = strstr(entry->d_name, ".safetensors");
     if (!ending) continue;
-    snprintf(path, sizeof path, "%.*s../golden/%s", (int)(strrchr(__FILE__, '/') + 1 - __FILE__),
-             __FILE__, entry->d_name);
+    snprintf(path, sizeof path, GOLDEN_FOLDER "/%s", entry->d_name);
     sr_archive *archive;
     OK(sr_load(path, SR_CPU, &archive));
     *ending = '\0';
