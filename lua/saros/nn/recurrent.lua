@@ -232,7 +232,7 @@ local function list_sizes(t)
 end
 
 local function is_packed(value)
-  return type(value) == "table" and is_tensor(value.data) and value.batch_sizes ~= nil
+  return type(value) == "table" and require("saros.nn.packed_sequence").is_packed(value)
 end
 
 local function check_last_size(self, input, dims)
