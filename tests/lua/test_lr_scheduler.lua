@@ -246,6 +246,12 @@ function TestWrong:test_options()
   end
 end
 
+function TestWrong:test_names()
+  assert_error("saros.optim.lr_scheduler has no 'StepLr', did you mean 'StepLR'?", function()
+    return schedules.StepLr
+  end)
+end
+
 function TestWrong:test_plateau()
   local o, Plateau = optimizer_of(optim.SGD), schedules.ReduceLROnPlateau
   assert_error("mode must be one of 'min', 'max', got string 'mim', did you mean 'min'?", Plateau,

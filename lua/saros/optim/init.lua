@@ -1,5 +1,6 @@
 -- saros.optim: optimizers and schedules of their learning rates.
 
+local namespace = require "saros.namespace"
 local adam = require "saros.optim.adam"
 
 ---@class saros.optim
@@ -19,5 +20,5 @@ return {
   RMSprop = require "saros.optim.rmsprop",
   Adagrad = require "saros.optim.adagrad",
   Adadelta = require "saros.optim.adadelta",
-  lr_scheduler = require "saros.optim.lr_scheduler",
+  lr_scheduler = namespace.strict("saros.optim.lr_scheduler", require "saros.optim.lr_scheduler"),
 }
