@@ -72,9 +72,10 @@ static const char *running_function(lua_State *L, bool *own) {
   return strcmp(frame.name, "newindex") ? frame.name : "index";
 }
 
-/* "matmul: " at the start of a message: the length of the name, or 0. */
+/* "matmul: " or "LSTM: " at the start of a message: the length of the name, or 0. */
 static size_t prefix_of(const char *message) {
-  size_t n = strspn(message, "abcdefghijklmnopqrstuvwxyz_0123456789");
+  static const char name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+  size_t n = strspn(message, name);
   return n && message[n] == ':' && message[n + 1] == ' ' ? n : 0;
 }
 

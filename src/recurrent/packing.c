@@ -20,14 +20,14 @@ static int leading(sr_layout layout) { return is_padded(layout) ? 2 : 1; }
 static sr_status check_batch_sizes(const sr_packing *p, int64_t *rows) {
   *rows = 0;
   if (p->batch < 0 || p->batch > SR_MAX_ELEMENTS || p->steps < 0 || p->steps > SR_MAX_ELEMENTS)
-    return sr__fail(SR_ARGUMENT, "packed sequence: %lld sequences of %lld steps",
+    return sr__fail(SR_ARGUMENT, "PackedSequence: %lld sequences of %lld steps",
                     (long long)p->batch, (long long)p->steps);
   int64_t most = p->batch;
   for (int64_t t = 0; t < p->steps; t++) {
     int64_t size = p->batch_sizes[t];
     if (size < 1 || size > most || !sr__add(rows, size))
       return sr__fail(SR_ARGUMENT,
-                      "packed sequence: batch_sizes must be positive, not grow and begin with at "
+                      "PackedSequence: batch_sizes must be positive, not grow and begin with at "
                       "most the batch of %lld, got %lld at step %lld",
                       (long long)p->batch, (long long)size, (long long)t + 1);
     most = size;
@@ -48,18 +48,18 @@ static sr_status check_input(const sr_tensor *x, sr_layout layout, const sr_pack
   if (fits(x, layout, p, rows)) return SR_OK;
   if (!is_padded(layout))
     return sr__fail(SR_SHAPE,
-                    "packed sequence: the batch_sizes [%lld] sum to %lld rows, the data has shape "
+                    "PackedSequence: the batch_sizes [%lld] sum to %lld rows, the data has shape "
                     "%s",
                     (long long)p->steps, (long long)rows, SR_SHAPE_OF(x));
   return sr__fail(SR_SHAPE,
-                  "packed sequence: %lld sequences of up to %lld steps do not fit in a padded "
+                  "PackedSequence: %lld sequences of up to %lld steps do not fit in a padded "
                   "batch of shape %s",
                   (long long)p->batch, (long long)p->steps, SR_SHAPE_OF(x));
 }
 
 static sr_status bad_order(const sr_packing *p, int64_t k) {
   return sr__fail(SR_ARGUMENT,
-                  "packed sequence: sorted_indices must hold each of 1 to %lld once, got %lld at "
+                  "PackedSequence: sorted_indices must hold each of 1 to %lld once, got %lld at "
                   "%lld",
                   (long long)p->batch, (long long)p->sorted[k], (long long)k + 1);
 }
@@ -258,11 +258,11 @@ sr_status sr_repack(sr_tensor *x, sr_layout from, sr_layout to, const sr_packing
   room r;
   int64_t rows;
   if ((unsigned)from > SR_BATCH_FIRST || (unsigned)to > SR_BATCH_FIRST)
-    return sr__fail(SR_ARGUMENT, "packed sequence: no layout %d or %d", (int)from, (int)to);
+    return sr__fail(SR_ARGUMENT, "PackedSequence: no layout %d or %d", (int)from, (int)to);
   SR_TRY(check_batch_sizes(p, &rows));
   SR_TRY(check_input(x, from, p, rows));
   if (is_padded(to) && length < p->steps)
-    return sr__fail(SR_ARGUMENT, "packed sequence: a length of %lld for sequences of %lld steps",
+    return sr__fail(SR_ARGUMENT, "PackedSequence: a length of %lld for sequences of %lld steps",
                     (long long)length, (long long)p->steps);
   SR_TRY(open_room(&r, p));
   r.rows = rows;
@@ -308,7 +308,7 @@ static sr_status count_steps(const sr_tensor *falling, sr_tensor **out) {
     if (length[k] < 0 || (k && length[k] > length[k - 1]))
       return sr__fail(
           SR_ARGUMENT,
-          "packed sequence: lengths must not be negative and not grow, got %lld at %lld",
+          "PackedSequence: lengths must not be negative and not grow, got %lld at %lld",
           (long long)length[k], (long long)k + 1);
   SR_TRY(sr__empty(sr__backend(SR_CPU), SR_int64, 1, &steps, out));
   int64_t *sizes = sr__data(*out);
@@ -325,7 +325,7 @@ sr_status sr_packing_of(sr_tensor *lengths, bool sort, sr_tensor **batch_sizes,
   sr_status status;
   SR_TRY(sr__need_int64("packed sequence", "lengths", lengths));
   if (lengths->ndim != 1)
-    return sr__fail(SR_SHAPE, "packed sequence: lengths must have one dimension, got shape %s",
+    return sr__fail(SR_SHAPE, "PackedSequence: lengths must have one dimension, got shape %s",
                     SR_SHAPE_OF(lengths));
   SR_TRY_GOTO(sr__moved(lengths, SR_int64, SR_CPU, &host), done);
   if (sort)
