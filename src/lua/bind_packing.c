@@ -1,10 +1,16 @@
 /* bind_packing.c: layouts of sequences of different lengths: positional, for
  * saros.nn.packing, which has the options. */
+#include <string.h>
+
 #include "lua/binding.h"
 
 /* `function` is what the script called: the library's name of it. */
 static void raise_in(lua_State *L, sr_status status, const char *function) {
-  if (status) sr_error(L, "%s: %s", function, sr_message());
+  static const char own[] = "PackedSequence: ";
+  const char *message = sr_message();
+  if (!status) return;
+  sr_error(L, "%s: %s", function,
+           message + (strncmp(message, own, sizeof own - 1) ? 0 : sizeof own - 1));
 }
 
 /* Values of an int64 tensor of one dimension, in a userdata pushed on the stack. */
