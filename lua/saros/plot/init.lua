@@ -208,7 +208,7 @@ function plot.lines(series, opts)
   script:add("set autoscale xfix")
   if not x and values.longest_curve(curves) <= 20 then script:add("set xtics 1") end
   if o.logy then script:add("set logscale y") end
-  script:add(labels and "set key top right" .. ink or "unset key")
+  script:add(labels and "set key outside right top Left reverse" .. ink or "unset key")
   local layers = {}
   for k, curve in ipairs(curves) do
     local points = {}
