@@ -29,7 +29,7 @@ typedef struct {
 
 /* ---- pointwise kernels -------------------------------------------------------- */
 
-typedef enum { SR_FLOAT, SR_NUMBER, SR_TEST, SR_LOGIC, SR_LOSS } sr_pointwise_kind;
+typedef enum { SR_FLOAT, SR_NUMBER, SR_TEST, SR_LOGIC, SR_INNER } sr_pointwise_kind;
 enum {
   SR_USES_NONE = 0,
   SR_USES_X = 1,

@@ -307,6 +307,8 @@ static inline int64_t sr__i64_remainder(int64_t a, int64_t b) {
   return (r != 0) & ((r < 0) != (b < 0)) ? r + b : r;
 }
 
+static inline int64_t sr__i64_fmod(int64_t a, int64_t b) { return b == -1 ? 0 : a % b; }
+
 /* b >= 0, by squaring */
 static inline int64_t sr__i64_pow(int64_t a, int64_t b) {
   uint64_t power = 1, square = (uint64_t)a;

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define SR_HAS_METHOD(kind) ((kind) != SR_TEST && (kind) != SR_LOGIC && (kind) != SR_LOSS)
+#define SR_HAS_METHOD(kind) ((kind) != SR_TEST && (kind) != SR_LOGIC && (kind) != SR_INNER)
 
 #define SR_UNARY(name_, kind_, forward_, gradient_, uses_, parameters_, p_, q_, low_, high_) \
   {.info = {.name = #name_,                                                                  \
@@ -13,7 +13,7 @@
             .defaults = (const double[2]){p_, q_},                                           \
             .differentiable = !((uses_)&SR_NO_GRADIENT),                                     \
             .in_place = SR_HAS_METHOD(kind_),                                                \
-            .internal = (kind_) == SR_LOSS,                                                  \
+            .internal = (kind_) == SR_INNER,                                                  \
             .returns_bool = (kind_) == SR_TEST || (kind_) == SR_LOGIC,                       \
             .low = low_,                                                                     \
             .high = high_},                                                                  \
@@ -30,7 +30,7 @@
             .defaults = (const double[2]){p_, q_},                                                 \
             .differentiable = !((uses_a_) & (uses_b_)&SR_NO_GRADIENT),                             \
             .in_place = SR_HAS_METHOD(kind_),                                                      \
-            .internal = (kind_) == SR_LOSS,                                                        \
+            .internal = (kind_) == SR_INNER,                                                        \
             .returns_bool = (kind_) == SR_TEST || (kind_) == SR_LOGIC,                             \
             .low = low_,                                                                           \
             .high = high_},                                                                        \

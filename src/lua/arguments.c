@@ -318,14 +318,24 @@ sr_dtype sr_optional_dtype(lua_State *L, int i, sr_dtype otherwise, const char *
   return dtype;
 }
 
+int sr_check_word(lua_State *L, int i, const char *function, const char *argument,
+                  const char *const *words) {
+  const char *word = sr_check_string(L, i, function, argument);
+  int k = position_of(word, words);
+  if (k) return k - 1;
+  lua_pushfstring(L, "%s: %s must be one of '%s'", function, argument, words[0]);
+  for (k = 1; words[k]; k++) lua_pushfstring(L, ", '%s'", words[k]);
+  lua_concat(L, k);
+  const char *closest = sr_closest(word, words);
+  if (!closest) return sr_error(L, "%s, got '%s'", lua_tostring(L, -1), word);
+  return sr_error(L, "%s, got '%s', did you mean '%s'?", lua_tostring(L, -1), word, closest);
+}
+
 sr_reduction sr_optional_reduction(lua_State *L, int i, const char *function) {
+  static const char *const words[] = {
+      [SR_MEAN] = "mean", [SR_SUM] = "sum", [SR_NONE] = "none", NULL};
   if (lua_isnoneornil(L, i)) return SR_MEAN;
-  const char *name = sr_check_string(L, i, function, "reduction");
-  if (!strcmp(name, "mean")) return SR_MEAN;
-  if (!strcmp(name, "sum")) return SR_SUM;
-  if (!strcmp(name, "none")) return SR_NONE;
-  sr_error(L, "%s: reduction '%s' is none of 'mean', 'sum', 'none'", function, name);
-  return SR_MEAN;
+  return (sr_reduction)sr_check_word(L, i, function, "reduction", words);
 }
 
 sr_tensor **sr_check_tensors(lua_State *L, int i, int *n, const char *function,

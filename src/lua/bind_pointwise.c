@@ -40,8 +40,6 @@ static bool read_call(lua_State *L, call *c) {
     names[arity + info->parameters] = NULL;
     sr_arguments(L, function, names);
   }
-  if (info->parameters && !strcmp(info->name, "clamp") && lua_isnil(L, 2) && lua_isnil(L, 3))
-    sr_error(L, "%s: at least one of 'min' and 'max' is needed", function);
   if (!sr_read_operand(L, 1, &c->x[0], function, "input")) return false;
   if (arity > 1 && !sr_read_operand(L, 2, &c->x[1], function, "other")) return false;
   for (int k = 0; k < info->parameters; k++)
@@ -64,6 +62,105 @@ static int pointwise_in_place(lua_State *L) {
   sr_raise(L, sr_pointwise_(c.op, c.x, c.parameters));
   lua_settop(L, 1);
   return 1;
+}
+
+/* ---- more than the list says ------------------------------------------------------------ */
+
+/* What the steps below ended in: the target of an in-place function, or the tensor on top. */
+static int finish_steps(lua_State *L, bool in_place) {
+  if (!in_place) return sr_filled(L, 1);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* One operation after others; *x becomes its result. */
+static void step(lua_State *L, bool in_place, const char *operation, sr_operand *x, sr_operand b) {
+  sr_pointwise_op op = sr_pointwise_find(operation);
+  sr_operand operands[2] = {*x, b};
+  if (in_place) {
+    sr_raise(L, sr_pointwise_(op, operands, NULL));
+    return;
+  }
+  sr_tensor **y = sr_push_tensor(L);
+  sr_raise(L, sr_pointwise(op, operands, NULL, y));
+  x->tensor = *y;
+}
+
+/* clamp(x, min, max): numbers go to the kernel, tensors broadcast. */
+static int clamp_steps(lua_State *L, bool in_place) {
+  static const char *const names[] = {"input", "min", "max", NULL};
+  const char *function = lua_tostring(L, lua_upvalueindex(2));
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
+  sr_arguments(L, function, names);
+  if (lua_isnil(L, 2) && lua_isnil(L, 3))
+    sr_error(L, "%s: at least one of 'min' and 'max' is needed", function);
+  if (!sr_to_tensor(L, 2) && !sr_to_tensor(L, 3))
+    return in_place ? pointwise_in_place(L) : pointwise(L);
+  sr_operand x = sr_check_operand(L, 1, function, "input"), low = {0}, high = {0};
+  if (!lua_isnil(L, 2)) low = sr_check_operand(L, 2, function, "min");
+  if (!lua_isnil(L, 3)) high = sr_check_operand(L, 3, function, "max");
+  if (!lua_isnil(L, 2)) step(L, in_place, "clamp_min", &x, low);
+  if (!lua_isnil(L, 3)) step(L, in_place, "clamp_max", &x, high);
+  return finish_steps(L, in_place);
+}
+
+static int clamp(lua_State *L) { return clamp_steps(L, false); }
+static int clamp_in_place(lua_State *L) { return clamp_steps(L, true); }
+
+/* The quotient without its fraction, of integers exactly: (a - fmod(a, b)) / b. */
+static void truncated(lua_State *L, sr_operand *x, sr_operand b) {
+  sr_operand a = *x;
+  step(L, false, "fmod", x, b);
+  if (sr_tensor_dtype(x->tensor) == SR_int64) {
+    sr_operand remainder = *x;
+    *x = a;
+    step(L, false, "sub", x, remainder);
+    step(L, false, "floor_divide", x, b);
+    return;
+  }
+  *x = a;
+  step(L, false, "div", x, b);
+  step(L, false, "trunc", x, (sr_operand){0});
+}
+
+/* div(a, b, {rounding_mode = "trunc" or "floor"}) */
+static int divide_steps(lua_State *L, bool in_place) {
+  static const char *const names[] = {"input", "other", "rounding_mode", NULL};
+  const char *function = lua_tostring(L, lua_upvalueindex(2));
+  if (sr_is_stand_in(L, 1) || sr_is_stand_in(L, 2)) return sr_call_stand_in(L);
+  sr_arguments(L, function, names);
+  if (lua_isnil(L, 3)) {
+    lua_settop(L, 2);
+    return in_place ? pointwise_in_place(L) : pointwise(L);
+  }
+  static const char *const modes[] = {"floor", "trunc", NULL};
+  bool truncates = sr_check_word(L, 3, function, "rounding_mode", modes) == 1;
+  sr_operand x = sr_check_operand(L, 1, function, "input");
+  sr_operand b = sr_check_operand(L, 2, function, "other");
+  if (!x.tensor && (in_place || !b.tensor)) sr_error(L, "%s: a tensor is needed", function);
+  if (!truncates) {
+    step(L, in_place, "floor_divide", &x, b);
+  } else {
+    sr_operand target = x;
+    truncated(L, &x, b);
+    if (in_place) sr_raise(L, sr_copy_(target.tensor, x.tensor));
+  }
+  return finish_steps(L, in_place);
+}
+
+static int divide(lua_State *L) { return divide_steps(L, false); }
+static int divide_in_place(lua_State *L) { return divide_steps(L, true); }
+
+/* gelu(x, {approximate = "none" or "tanh"}) */
+static int gelu(lua_State *L) {
+  static const char *const names[] = {"input", "approximate", NULL};
+  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
+  sr_arguments(L, "gelu", names);
+  sr_operand x = {.tensor = sr_check_tensor(L, 1, "gelu", "input")};
+  static const char *const ways[] = {"none", "tanh", NULL};
+  bool by_tanh = !lua_isnil(L, 2) && sr_check_word(L, 2, "gelu", "approximate", ways) == 1;
+  step(L, false, by_tanh ? "gelu_tanh" : "gelu", &x, (sr_operand){0});
+  return sr_filled(L, 1);
 }
 
 /* ---- where, masks, fills ---------------------------------------------------------------- */
@@ -249,8 +346,20 @@ void sr_bind_pointwise(lua_State *L) {
   register_scaled(L, "add_", add_in_place);
   register_scaled(L, "sub", sub);
   register_scaled(L, "sub_", sub_in_place);
+  register_call(L, sr_pointwise_find("clamp"), "clamp", clamp);
+  register_call(L, sr_pointwise_find("clamp"), "clamp_", clamp_in_place);
+  register_call(L, sr_pointwise_find("div"), "div", divide);
+  register_call(L, sr_pointwise_find("div"), "div_", divide_in_place);
+  register_call(L, sr_pointwise_find("gelu"), "gelu", gelu);
   alias(L, "clip", "clamp");
+  alias(L, "clip_", "clamp_");
   alias(L, "absolute", "abs");
+  alias(L, "absolute_", "abs_");
+  alias(L, "negative", "neg");
+  alias(L, "divide", "div");
+  alias(L, "multiply", "mul");
+  alias(L, "subtract", "sub");
+  alias(L, "true_divide", "div");
   sr_register(L, functions);
   lua_pushcfunction(L, where_method);
   lua_setfield(L, -3, "where");

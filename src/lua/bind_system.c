@@ -29,10 +29,7 @@ static int cpu_time(lua_State *L) { return push_seconds(L, CLOCK_PROCESS_CPUTIME
 
 static int check_stream(lua_State *L, int i, const char *function) {
   static const char *const names[] = {"stdin", "stdout", "stderr", NULL}; /* 0, 1, 2 */
-  const char *name = sr_check_string(L, i, function, "stream");
-  for (int file = 0; names[file]; file++)
-    if (!strcmp(name, names[file])) return file;
-  return sr_error(L, "%s: stream '%s' is none of 'stdin', 'stdout', 'stderr'", function, name);
+  return sr_check_word(L, i, function, "stream", names);
 }
 
 /* is_terminal("stdin" | "stdout" | "stderr") */

@@ -66,11 +66,7 @@ static void raise_text(lua_State *L, sr_status status, const char *s, size_t siz
 
 static sr_normal_form check_form(lua_State *L, int i) {
   static const char *const names[] = {"NFC", "NFD", "NFKC", "NFKD", NULL};
-  const char *name = sr_check_string(L, i, "normalize", "form");
-  for (int form = 0; names[form]; form++)
-    if (!strcmp(name, names[form])) return (sr_normal_form)form;
-  sr_error(L, "normalize: form '%s' is none of 'NFC', 'NFD', 'NFKC', 'NFKD'", name);
-  return SR_NFC;
+  return (sr_normal_form)sr_check_word(L, i, "normalize", "form", names);
 }
 
 /* A byte position 1 .. size + 1 as an offset from 0. */

@@ -72,6 +72,9 @@ double sr_optional_number(lua_State *L, int i, double otherwise, const char *fun
                           const char *argument);
 bool sr_optional_boolean(lua_State *L, int i, bool otherwise, const char *function,
                          const char *argument);
+/* The place, from 0, of the string at i in the NULL-terminated `words`. */
+int sr_check_word(lua_State *L, int i, const char *function, const char *argument,
+                  const char *const *words);
 const char *sr_check_string(lua_State *L, int i, const char *function, const char *argument);
 /* A number or a one-element tensor's value. */
 sr_scalar sr_check_scalar(lua_State *L, int i, const char *function, const char *argument);

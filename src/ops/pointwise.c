@@ -12,16 +12,27 @@
 /* bool < int64 < floating: what decides the result when kinds are mixed. */
 static int category(sr_dtype dtype) { return dtype == SR_bool ? 0 : dtype == SR_int64 ? 1 : 2; }
 
+/* What a line is of bool operands alone, where that is a bool again. */
+static sr_map of_bools(sr_map forward) {
+  switch (forward) {
+    case SR_MAP_add:
+    case SR_MAP_maximum: return SR_MAP_logical_or;
+    case SR_MAP_mul:
+    case SR_MAP_minimum: return SR_MAP_logical_and;
+    default: return forward;
+  }
+}
+
 /* The dtype that the kernel computes in. */
-static sr_dtype compute_dtype(sr_pointwise_kind kind, sr_dtype dtype) {
-  switch (kind) {
+static sr_dtype compute_dtype(const sr__pointwise_record *r, sr_dtype dtype) {
+  switch (r->kind) {
     case SR_FLOAT:
-    case SR_LOSS:
+    case SR_INNER:
       return sr_dtype_is_floating(dtype) ? dtype : SR_float32;
     case SR_LOGIC:
       return SR_bool;
     default:
-      return dtype == SR_bool ? SR_int64 : dtype;
+      return dtype == SR_bool && of_bools(r->forward) == r->forward ? SR_int64 : dtype;
   }
 }
 
@@ -80,7 +91,7 @@ static sr_status prepare(operands *o, sr_pointwise_op op, const sr_operand *x,
     return sr__fail(SR_ARGUMENT, "%s: a tensor is needed", o->record->info.name);
   SR_TRY(common_shape(o, x));
   o->backend = sr__backend_of(x[0].tensor ? x[0].tensor : x[1].tensor);
-  o->dtype = in_place_dtype(compute_dtype(o->record->kind, sr__promoted(arity, x)), target);
+  o->dtype = in_place_dtype(compute_dtype(o->record, sr__promoted(arity, x)), target);
   sr_status status = convert_operand(o, 0, &x[0]);
   if (!status && arity > 1) status = convert_operand(o, 1, &x[1]);
   if (status) release_operands(o);
@@ -100,7 +111,8 @@ static sr_status run_kernel(const operands *o, const double *parameters, sr_tens
   if (!sr__loop(&loop, o->ndim, o->sizes, n, operand)) return SR_OK;
   loop.number[1] = o->number[0];
   loop.number[2] = o->number[1];
-  sr_status status = o->backend->map(o->record->forward, o->dtype, &loop, parameters);
+  sr_map map = o->dtype == SR_bool ? of_bools(o->record->forward) : o->record->forward;
+  sr_status status = o->backend->map(map, o->dtype, &loop, parameters);
   return status ? sr__fail_in(status, o->record->info.name) : SR_OK;
 }
 

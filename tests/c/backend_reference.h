@@ -48,7 +48,8 @@ typedef union {
   }
 #define SR_UNARY_SR_NUMBER SR_UNARY_SR_FLOAT
 #define SR_BINARY_SR_NUMBER SR_BINARY_SR_FLOAT
-#define SR_BINARY_SR_LOSS SR_BINARY_SR_FLOAT
+#define SR_UNARY_SR_INNER SR_UNARY_SR_FLOAT
+#define SR_BINARY_SR_INNER SR_BINARY_SR_FLOAT
 #define SR_UNARY_SR_TEST(name, forward, gradient) \
   case SR_MAP_##name: {                           \
     const T x = in[0];                            \
@@ -95,12 +96,14 @@ static inline value reference_floating(sr_map map, const double in[3], double p,
 #undef SR_BINARY_SR_FLOAT
 #undef SR_UNARY_SR_NUMBER
 #undef SR_BINARY_SR_NUMBER
-#undef SR_BINARY_SR_LOSS
+#undef SR_UNARY_SR_INNER
+#undef SR_BINARY_SR_INNER
 #define T int64_t
 #define SR_TAG i64
 #define SR_UNARY_SR_FLOAT(name, forward, gradient)
 #define SR_BINARY_SR_FLOAT(name, forward, grad_a, grad_b)
-#define SR_BINARY_SR_LOSS(name, forward, grad_a, grad_b)
+#define SR_UNARY_SR_INNER(name, forward, gradient)
+#define SR_BINARY_SR_INNER(name, forward, grad_a, grad_b)
 #define SR_UNARY_SR_NUMBER SR_UNARY_SR_TEST
 #define SR_BINARY_SR_NUMBER SR_BINARY_SR_TEST
 #define SR_UNARY(name, kind, forward, gradient, ...) SR_UNARY_##kind(name, forward, gradient)

@@ -36,8 +36,9 @@ static double argument(const function *f) {
   if (f->dtype == SR_bool) return draw() < 0.5;
   if (f->dtype == SR_int64) {
     bool positive = f->map == SR_MAP_pow || f->map == SR_MAP_floor_divide;
-    double v = floor(draw() * 9) + (positive || f->map == SR_MAP_remainder ? 1 : -4);
-    return f->map == SR_MAP_remainder && draw() < 0.5 ? -v : v;
+    bool not_zero = f->map == SR_MAP_remainder || f->map == SR_MAP_fmod;
+    double v = floor(draw() * 9) + (positive || not_zero ? 1 : -4);
+    return not_zero && draw() < 0.5 ? -v : v;
   }
   return info->low + draw() * (info->high - info->low);
 }
@@ -269,7 +270,7 @@ static void check_function(const function *f) {
 static bool exists(const function *f) {
   switch (f->record->kind) {
     case SR_FLOAT:
-    case SR_LOSS: return sr_dtype_is_floating(f->dtype);
+    case SR_INNER: return sr_dtype_is_floating(f->dtype);
     case SR_NUMBER: return f->dtype != SR_bool && (!f->gradient || f->dtype != SR_int64);
     default: return !f->gradient;
   }

@@ -131,6 +131,10 @@ local cases = {
     y:masked_fill_(y:gt(0), 5)
     return y, z, x:masked_fill(x:lt(0), 1)
   end, distinct {3, 4}, distinct {4}},
+  {"clamp by tensors", function(x, low, high)
+    return x:clamp(low, high), x:clamp(low), x:clamp {max = high}, (x * 1):clamp_(low, 0.9)
+  end, distinct {3, 4}, random(-1, 0, {4}), random(0.1, 1, {3, 1})},
+  {"gelu by tanh", function(x) return x:gelu {approximate = "tanh"} end, random(-3, 3, {3, 4})},
   {"where", function(x, y)
     return saros.where(x:gt(0), x, y), saros.where(x:gt(0), y, 1.5)
   end, distinct {3, 4}, distinct {4}},

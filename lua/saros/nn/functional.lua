@@ -12,12 +12,13 @@ local F = {}
 
 -- These take the same arguments here and in the core: no detour.
 for _, name in ipairs {
-  "linear", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "silu", "softplus", "logsigmoid",
+  "linear", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "silu", "softplus",
+  "logsigmoid",
 } do
   F[name] = core[name]
 end
 
--- ---- softmax, gelu, dropout -----------------------------------------------------
+-- ---- softmax, dropout -----------------------------------------------------
 
 -- PyTorch's choice where no dim is given: the first of 0, 1 or 3 dimensions, else the second.
 local function implicit_dim(x)
@@ -55,21 +56,6 @@ end
 function F.log_softmax(x, dim)
   if math.type(dim) == "integer" then return core_log_softmax(x, dim) end
   return core_log_softmax(x, check_dim("log_softmax", x, dim))
-end
-
-local read_gelu = options.signature("gelu", {{"approximate", "string", "none"}})
-
---- x times the normal distribution function of x; "tanh" takes its usual approximation.
----@param x saros.Tensor
----@param approximate? "none"|"tanh"
----@return saros.Tensor
-function F.gelu(x, approximate)
-  check_tensor("gelu", "input", x)
-  if approximate == nil or approximate == "none" then return core.gelu(x) end
-  local o = read_gelu(approximate)
-  options.one_of("gelu", "approximate", o.approximate, {"none", "tanh"})
-  if o.approximate == "none" then return core.gelu(x) end
-  return 0.5 * x * (1 + core.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ^ 3)))
 end
 
 local read_dropout = options.signature("dropout",
@@ -163,6 +149,7 @@ end
 ---@field tanh saros.unary
 ---@field sigmoid saros.unary
 ---@field silu saros.unary
+---@field gelu fun(x: saros.Tensor, approximate?: "none"|"tanh"): saros.Tensor
 ---@field logsigmoid saros.unary
 ---@field leaky_relu fun(x: saros.Tensor, negative_slope?: number): saros.Tensor
 ---@field elu fun(x: saros.Tensor, alpha?: number): saros.Tensor

@@ -42,7 +42,7 @@ static bool is_negative(int64_t b) { return b < 0; }
 /* The second operand of an integer division or power is looked at before anything is
  * written; the kernels could only trap or invent a value. */
 static sr_status check_integers(sr_map map, const sr_loop *loop, const uint64_t *number) {
-  bool divides = map == SR_MAP_floor_divide || map == SR_MAP_remainder;
+  bool divides = map == SR_MAP_floor_divide || map == SR_MAP_remainder || map == SR_MAP_fmod;
   if (!divides && map != SR_MAP_pow) return SR_OK;
   bool (*wrong)(int64_t) = divides ? is_zero : is_negative;
   const int64_t *b = loop->data[2];

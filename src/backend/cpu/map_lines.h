@@ -75,17 +75,21 @@
 #if SR_MAKE_FLOAT
 #define SR_UNARY_SR_FLOAT SR_UNARY_SR_NUMBER
 #define SR_BINARY_SR_FLOAT SR_BINARY_SR_NUMBER
-#define SR_BINARY_SR_LOSS SR_BINARY_SR_NUMBER
+#define SR_UNARY_SR_INNER SR_UNARY_SR_NUMBER
+#define SR_BINARY_SR_INNER SR_BINARY_SR_NUMBER
 #define SR_UNARY_ENTRY_SR_FLOAT SR_UNARY_ENTRY_SR_NUMBER
 #define SR_BINARY_ENTRY_SR_FLOAT SR_BINARY_ENTRY_SR_NUMBER
-#define SR_BINARY_ENTRY_SR_LOSS SR_BINARY_ENTRY_SR_NUMBER
+#define SR_UNARY_ENTRY_SR_INNER SR_UNARY_ENTRY_SR_NUMBER
+#define SR_BINARY_ENTRY_SR_INNER SR_BINARY_ENTRY_SR_NUMBER
 #else
 #define SR_UNARY_SR_FLOAT(name, forward, gradient)
 #define SR_BINARY_SR_FLOAT(name, forward, grad_a, grad_b)
-#define SR_BINARY_SR_LOSS(name, forward, grad_a, grad_b)
+#define SR_UNARY_SR_INNER(name, forward, gradient)
+#define SR_BINARY_SR_INNER(name, forward, grad_a, grad_b)
 #define SR_UNARY_ENTRY_SR_FLOAT(name)
 #define SR_BINARY_ENTRY_SR_FLOAT(name)
-#define SR_BINARY_ENTRY_SR_LOSS(name)
+#define SR_UNARY_ENTRY_SR_INNER(name)
+#define SR_BINARY_ENTRY_SR_INNER(name)
 #endif
 
 #define SR_UNARY_SR_TEST(name, forward, gradient) \

@@ -1,0 +1,77 @@
+-- Operations on tensors, by PyTorch's results (positions counted from 1).
+package.path = (arg[0]:match("^(.*/)") or "./") .. "?.lua;" .. package.path
+local lu = require "luaunit"
+local saros = require "saros"
+local support = require "support"
+local T = saros.tensor
+local nan = 0 / 0
+
+local function equals(got, wanted, dtype)
+  lu.assertEquals(got:totable(), wanted)
+  if dtype then lu.assertEquals(got.dtype, dtype) end
+end
+
+local TestArithmetic = {}
+
+function TestArithmetic:test_div_rounding()
+  local a, b = T {7, -7, 7, -7}, T {2, 2, -2, -2}
+  equals(a:div(b, {rounding_mode = "trunc"}), {3, -3, -3, 3}, "int64")
+  equals(a:div(b, {rounding_mode = "floor"}), {3, -4, -4, 3}, "int64")
+  equals(a:div(b), {3.5, -3.5, -3.5, 3.5}, "float32")
+  equals(saros.div(7, T {2, -2}, {rounding_mode = "trunc"}), {3, -3}, "int64")
+  equals(T {7.5, -7.5}:div(2, "trunc"), {3, -3}, "float32")
+  equals(T {7.5, -7.5}:div(2, "floor"), {3, -4}, "float32")
+  local x, y = T {7.5, -7.5}, T {7, -7}
+  equals(x:div_(2, {rounding_mode = "trunc"}), {3, -3})
+  equals(x, {3, -3})
+  equals(y:div_(2, {rounding_mode = "floor"}), {3, -4}, "int64")
+  support.assert_error("div: rounding_mode must be one of 'floor', 'trunc', got 'round'", x.div, x,
+    2, "round")
+  support.assert_error("div: division by zero", a.div, a, 0, "trunc")
+  support.assert_error("div_: a tensor is needed", x.div_, 3, x, "trunc")
+end
+
+function TestArithmetic:test_fmod()
+  equals(T {7, -7, 7, -7}:fmod(T {2, 2, -2, -2}), {1, -1, 1, -1}, "int64")
+  equals(T {math.mininteger}:fmod(-1), {0})
+  equals(T {-7.5, 7.5}:fmod(2), {-1.5, 1.5})
+  support.assert_error("fmod: division by zero", saros.fmod, T {1}, 0)
+end
+
+function TestArithmetic:test_clamp_by_tensors()
+  local x = T {1.0, 5.0, 9.0}
+  equals(x:clamp(T {2.0, 2.0, 2.0}, 7), {2, 5, 7})
+  equals(x:clamp {max = T {3.0}}, {1, 3, 3})
+  equals(x:clamp(T {6.0}, T {4.0}), {4, 4, 4}) -- the upper bound wins
+  equals(x:clamp_min(T {3.0, 6.0, 3.0}), {3, 6, 9})
+  equals(x:clamp_max(4), {1, 4, 4})
+  equals(x:clip_(T {2.0}, 6), {2, 5, 6})
+  equals(x, {2, 5, 6})
+  equals(T {1, 5}:clamp(T {2, 2}), {2, 5}, "int64")
+  lu.assertTrue(T {nan}:clamp(T {0.0}):isnan():item())
+  lu.assertTrue(T {0.0}:clamp(T {nan}):isnan():item())
+end
+
+function TestArithmetic:test_bool_stays_bool()
+  local a, b = T {true, true, false, false}, T {true, false, true, false}
+  equals(a + b, {true, true, true, false}, "bool")
+  equals(a * b, {true, false, false, false}, "bool")
+  equals(a:maximum(b), {true, true, true, false}, "bool")
+  equals(a:minimum(b), {true, false, false, false}, "bool")
+  equals(a + 1, {2, 2, 1, 1}, "int64")
+  equals(a + T {1, 1, 1, 1}, {2, 2, 1, 1}, "int64")
+  equals(a * 0.5, {0.5, 0.5, 0, 0}, "float32")
+  equals(a:clone():mul_(b), {true, false, false, false}, "bool")
+end
+
+function TestArithmetic:test_gelu()
+  local x = T({-2.0, 0.0, 1.0}, {dtype = "float64"})
+  support.assert_close(x:gelu {approximate = "tanh"},
+    T({-0.04540230591, 0.0, 0.84119199061}, {dtype = "float64"}), 1e-9)
+  support.assert_close(x:gelu(), T({-0.04550026390, 0.0, 0.84134474607}, {dtype = "float64"}), 1e-9)
+  lu.assertTrue(x:gelu("none"):eq(saros.nn.functional.gelu(x)):all():item())
+  support.assert_error("gelu: approximate must be one of 'none', 'tanh', got 'tan', did you mean",
+    x.gelu, x, "tan")
+end
+
+support.run {TestArithmetic = TestArithmetic}
