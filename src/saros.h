@@ -384,8 +384,10 @@ sr_status sr_assign(sr_tensor *x, sr_tensor *region, sr_operand value);
 sr_status sr_index_select(sr_tensor *x, int dim, sr_tensor *index, sr_tensor **out);
 sr_status sr_gather(sr_tensor *x, int dim, sr_tensor *index, sr_tensor **out);
 sr_status sr_scatter(sr_tensor *x, int dim, sr_tensor *index, sr_operand source, sr_tensor **out);
+sr_status sr_scatter_(sr_tensor *x, int dim, sr_tensor *index, sr_operand source);
 sr_status sr_scatter_add(sr_tensor *x, int dim, sr_tensor *index, sr_tensor *source,
                          sr_tensor **out);
+sr_status sr_scatter_add_(sr_tensor *x, int dim, sr_tensor *index, sr_tensor *source);
 sr_status sr_masked_select(sr_tensor *x, sr_tensor *mask, sr_tensor **out);
 sr_status sr_nonzero(sr_tensor *x, sr_tensor **out); /* (count, ndim) int64 positions */
 /* weight (V, D), ids (..) int64 -> (.., D). A position of padding_id (SR_NO_PADDING

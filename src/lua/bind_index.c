@@ -1,5 +1,4 @@
-/* bind_index.c: x[i], x[{ {1, 3}, {}, -1 }], x[ids], x[mask], assignments to them, and
- * the index functions. */
+/* bind_index.c: x[i], x[{ {1, 3}, {}, -1 }], x[ids], x[mask], and assignments to them. */
 #include <string.h>
 
 #include "lua/binding.h"
@@ -114,10 +113,12 @@ static int refuse_key(lua_State *L) {
                   luaL_typename(L, 2));
 }
 
-/* x[mask] picks elements, x[ids] rows: (ids' shape, row's shape). */
+/* ---- x[ids], x[mask] ------------------------------------------------------------------ */
+
+/* x[mask] picks elements, or, where the mask has the first dimensions of x only, parts. */
 static void check_mask(lua_State *L, const sr_tensor *x, const sr_tensor *mask) {
   int n = sr_tensor_ndim(mask);
-  bool fits = n == sr_tensor_ndim(x);
+  bool fits = n <= sr_tensor_ndim(x) && (n > 0 || sr_tensor_ndim(x) == 0);
   for (int d = 0; fits && d < n; d++) fits = sr_tensor_sizes(mask)[d] == sr_tensor_sizes(x)[d];
   if (fits) return;
   lua_getfield(L, 1, "shape");
@@ -127,14 +128,9 @@ static void check_mask(lua_State *L, const sr_tensor *x, const sr_tensor *mask) 
            shape);
 }
 
-static int read_by_tensor(lua_State *L, sr_tensor *x, sr_tensor *key) {
-  sr_tensor **y = sr_push_tensor(L);
-  if (sr_tensor_dtype(key) == SR_bool) {
-    check_mask(L, x, key);
-    sr_raise(L, sr_masked_select(x, key, y));
-    return sr_filled(L, 1);
-  }
-  sr_tensor **flat = sr_push_tensor(L), **rows = sr_push_tensor(L);
+/* The rows of x at the positions in `key`: (key's shape, a row's shape). */
+static int read_rows(lua_State *L, sr_tensor *x, sr_tensor *key) {
+  sr_tensor **y = sr_push_tensor(L), **flat = sr_push_tensor(L), **rows = sr_push_tensor(L);
   sr_raise(L, sr_reshape(key, 1, (int64_t[]){-1}, flat));
   sr_raise(L, sr_index_select(x, 0, *flat, rows));
   int n = sr_tensor_ndim(key), m = sr_tensor_ndim(*rows);
@@ -147,6 +143,40 @@ static int read_by_tensor(lua_State *L, sr_tensor *x, sr_tensor *key) {
   lua_pop(L, 2);
   return sr_filled(L, 1);
 }
+
+/* Push the positions of the true elements, counted through the whole mask: (count). */
+static sr_tensor *push_positions(lua_State *L, sr_tensor *mask) {
+  sr_tensor **ids = sr_push_tensor(L), **flat = sr_push_tensor(L), **pairs = sr_push_tensor(L);
+  sr_raise(L, sr_reshape(mask, 1, (int64_t[]){-1}, flat));
+  sr_raise(L, sr_nonzero(*flat, pairs));
+  sr_raise(L, sr_view(*pairs, 1, (int64_t[]){sr_tensor_sizes(*pairs)[0]}, ids));
+  lua_pop(L, 2);
+  return *ids;
+}
+
+/* Push x with the dimensions of the mask, its first, joined into one. */
+static sr_tensor *push_joined(lua_State *L, sr_tensor *x, const sr_tensor *mask) {
+  int n = sr_tensor_ndim(mask), m = sr_tensor_ndim(x) - n;
+  int64_t size[SR_MAX_DIMS + 1] = {sr_tensor_numel(mask)};
+  memcpy(size + 1, sr_tensor_sizes(x) + n, (size_t)m * sizeof *size);
+  sr_tensor **rows = sr_push_tensor(L);
+  sr_raise(L, sr_reshape(x, m + 1, size, rows));
+  return *rows;
+}
+
+static int read_by_tensor(lua_State *L, sr_tensor *x, sr_tensor *key) {
+  if (sr_tensor_dtype(key) != SR_bool) return read_rows(L, x, key);
+  check_mask(L, x, key);
+  if (sr_tensor_ndim(key) < sr_tensor_ndim(x)) {
+    sr_tensor *ids = push_positions(L, key);
+    return read_rows(L, push_joined(L, x, key), ids);
+  }
+  sr_tensor **y = sr_push_tensor(L);
+  sr_raise(L, sr_masked_select(x, key, y));
+  return sr_filled(L, 1);
+}
+
+/* ---- x[key] --------------------------------------------------------------------------- */
 
 int sr_index_read(lua_State *L) {
   sr_tensor *x = sr_check_tensor(L, 1, "index", "self");
@@ -167,151 +197,132 @@ int sr_index_read(lua_State *L) {
 
 /* ---- x[key] = value ------------------------------------------------------------------ */
 
-/* The values go to the chosen elements in order; one value goes to all of them. */
-static int fill_mask(lua_State *L, sr_tensor *x, sr_tensor *mask, sr_tensor *value) {
-  int64_t numel = sr_tensor_numel(x);
-  sr_tensor **all = sr_push_tensor(L), **chosen = sr_push_tensor(L), **flat = sr_push_tensor(L);
-  sr_tensor **values = sr_push_tensor(L), **filled = sr_push_tensor(L), **y = sr_push_tensor(L);
-  sr_raise(L,
-           sr_tensor_arange(SR_int64, sr_integer(SR_INDEX_BASE), sr_integer(numel + SR_INDEX_BASE),
-                            sr_integer(1), sr_tensor_device(x), all));
-  sr_tensor **positions = sr_push_tensor(L);
-  sr_raise(L, sr_view(*all, sr_tensor_ndim(x), sr_tensor_sizes(x), positions));
-  sr_raise(L, sr_masked_select(*positions, mask, chosen));
-  int64_t count = sr_tensor_numel(*chosen);
-  if (sr_tensor_numel(value) != 1 && sr_tensor_numel(value) != count)
-    sr_error(L, "index: %lld values for the %lld elements that the mask chooses",
-             (long long)sr_tensor_numel(value), (long long)count);
+/* Push t viewed with as many dimensions of size 1 behind its own as x has more. */
+static sr_tensor *push_like(lua_State *L, const sr_tensor *x, sr_tensor *t) {
+  int n = sr_tensor_ndim(t), m = sr_tensor_ndim(x);
+  int64_t size[SR_MAX_DIMS];
+  for (int d = 0; d < m; d++) size[d] = d < n ? sr_tensor_sizes(t)[d] : 1;
+  sr_tensor **y = sr_push_tensor(L);
+  sr_raise(L, sr_view(t, m, size, y));
+  return *y;
+}
+
+/* The index of a scatter along dimension 1 that sets whole rows of x: (positions, a row's shape). */
+static sr_tensor *push_row_index(lua_State *L, const sr_tensor *x, sr_tensor *key) {
+  int n = sr_tensor_ndim(x);
+  int64_t size[SR_MAX_DIMS] = {sr_tensor_numel(key)};
+  for (int d = 1; d < n; d++) size[d] = sr_tensor_sizes(x)[d];
+  sr_tensor **flat = sr_push_tensor(L), **index = sr_push_tensor(L);
+  sr_raise(L, sr_reshape(key, 1, (int64_t[]){-1}, flat));
+  sr_raise(L, sr_expand(push_like(L, x, *flat), n, size, index));
+  return *index;
+}
+
+static bool broadcasts(const sr_tensor *t, int ndim, const int64_t *size) {
+  int n = sr_tensor_ndim(t);
+  bool fits = n <= ndim;
+  for (int d = 1; fits && d <= n; d++) { /* from the last dimension */
+    int64_t own = sr_tensor_sizes(t)[n - d];
+    fits = own == 1 || own == size[ndim - d];
+  }
+  return fits;
+}
+
+static void refuse_value(lua_State *L, int ndim, const int64_t *size) {
+  luaL_Buffer shape;
+  luaL_buffinit(L, &shape);
+  for (int d = 0; d < ndim; d++) {
+    if (d) luaL_addstring(&shape, ", ");
+    lua_pushinteger(L, size[d]);
+    luaL_addvalue(&shape);
+  }
+  luaL_pushresult(&shape);
+  const char *wanted = lua_tostring(L, -1);
+  lua_getfield(L, 3, "shape");
+  sr_error(L, "index: a value of shape %s does not broadcast to [%s], the shape of what is set",
+           luaL_tolstring(L, -1, NULL), wanted);
+}
+
+/* What it writes: the value broadcast to (key's shape, a row's shape), as rows. */
+static sr_operand push_rows(lua_State *L, const sr_tensor *x, const sr_tensor *key,
+                            sr_operand value) {
+  int n = sr_tensor_ndim(key), m = sr_tensor_ndim(x) - 1;
+  if (!value.tensor) return value;
+  if (n + m > SR_MAX_DIMS)
+    sr_error(L, "index: the part that is set has more than %d dimensions", SR_MAX_DIMS);
+  int64_t part[2 * SR_MAX_DIMS], rows[SR_MAX_DIMS] = {sr_tensor_numel(key)};
+  memcpy(part, sr_tensor_sizes(key), (size_t)n * sizeof *part);
+  memcpy(part + n, sr_tensor_sizes(x) + 1, (size_t)m * sizeof *part);
+  memcpy(rows + 1, sr_tensor_sizes(x) + 1, (size_t)m * sizeof *rows);
+  if (!broadcasts(value.tensor, n + m, part)) refuse_value(L, n + m, part);
+  sr_tensor **same = sr_push_tensor(L), **wide = sr_push_tensor(L), **source = sr_push_tensor(L);
+  sr_raise(L, sr_to(value.tensor, sr_tensor_dtype(x), sr_tensor_device(x), same));
+  sr_raise(L, sr_expand(*same, n + m, part, wide));
+  sr_raise(L, sr_reshape(*wide, m + 1, rows, source));
+  return (sr_operand){.tensor = *source};
+}
+
+/* x[ids] = value. Of several values for the same row the last stays. */
+static int write_rows(lua_State *L, sr_tensor *x, sr_tensor *key, sr_operand value) {
+  if (sr_tensor_ndim(x) == 0) sr_error(L, "index: a 0-dimensional tensor has no positions");
+  sr_operand source = push_rows(L, x, key, value);
+  sr_raise(L, sr_scatter_(x, 0, push_row_index(L, x, key), source));
+  return 0;
+}
+
+/* A mask that chooses elements: a value for each, in order, or one for all. */
+static sr_tensor *push_values(lua_State *L, sr_tensor *value, int64_t count) {
+  int64_t values = sr_tensor_numel(value);
+  if (values != 1 && values != count)
+    sr_error(L, "index: %lld values for the %lld elements that the mask chooses", (long long)values,
+             (long long)count);
+  sr_tensor **flat = sr_push_tensor(L);
   sr_raise(L, sr_reshape(value, 1, (int64_t[]){-1}, flat));
-  sr_raise(L, sr_expand(*flat, 1, &count, values));
-  sr_tensor **row = sr_push_tensor(L), **same = sr_push_tensor(L);
-  sr_raise(L, sr_reshape(x, 1, (int64_t[]){-1}, row));
-  sr_raise(L, sr_to(*values, sr_tensor_dtype(x), sr_tensor_device(x), same));
-  sr_raise(L, sr_scatter(*row, 0, *chosen, (sr_operand){.tensor = *same}, filled));
-  sr_raise(L, sr_view(*filled, sr_tensor_ndim(x), sr_tensor_sizes(x), y));
+  return *flat;
+}
+
+/* x[mask] = value: as rows of x with the mask's dimensions joined. */
+static int write_mask(lua_State *L, sr_tensor *x, sr_tensor *mask, sr_tensor *value) {
+  sr_tensor *rows = push_joined(L, x, mask), *ids = push_positions(L, mask);
+  if (sr_tensor_ndim(mask) == sr_tensor_ndim(x))
+    value = push_values(L, value, sr_tensor_numel(ids));
+  sr_operand source = push_rows(L, rows, ids, (sr_operand){.tensor = value});
+  sr_tensor *index = push_row_index(L, rows, ids);
+  sr_tensor **changed = sr_push_tensor(L), **y = sr_push_tensor(L);
+  sr_raise(L, sr_scatter(rows, 0, index, source, changed));
+  sr_raise(L, sr_view(*changed, sr_tensor_ndim(x), sr_tensor_sizes(x), y));
   sr_raise(L, sr_copy_(x, *y));
   return 0;
 }
 
 static int write_by_tensor(lua_State *L, sr_tensor *x, sr_tensor *key) {
   sr_operand value = sr_check_operand(L, 3, "index", "value");
-  if (sr_tensor_dtype(key) != SR_bool)
-    sr_error(
-        L,
-        "index: assignment by positions: use x:scatter or assign row by row (a bool mask works)");
+  if (sr_tensor_dtype(key) != SR_bool) return write_rows(L, x, key, value);
   check_mask(L, x, key);
-  if (!value.tensor) {
-    sr_raise(L, sr_masked_fill_(x, key, value.number));
-    return 0;
-  }
-  return fill_mask(L, x, key, value.tensor);
+  if (value.tensor) return write_mask(L, x, key, value.tensor);
+  sr_raise(L, sr_masked_fill_(x, push_like(L, x, key), value.number));
+  return 0;
+}
+
+static void read_value(lua_State *L) {
+  if (lua_type(L, 3) != LUA_TTABLE) return; /* x[1] = {1, 2, 3} */
+  lua_pushcfunction(L, sr_create_tensor);
+  lua_pushvalue(L, 3);
+  lua_call(L, 1, 1);
+  lua_replace(L, 3);
 }
 
 int sr_index_write(lua_State *L) {
   sr_tensor *x = sr_check_tensor(L, 1, "index", "self");
   sr_tensor *key = sr_to_tensor(L, 2);
+  luaL_checkstack(L, 20, "index");
+  read_value(L);
   if (key) return write_by_tensor(L, x, key);
   int type = lua_type(L, 2);
   if (type != LUA_TNUMBER && type != LUA_TTABLE) return refuse_key(L);
-  if (lua_type(L, 3) == LUA_TTABLE) { /* x[1] = {1, 2, 3} */
-    lua_pushcfunction(L, sr_create_tensor);
-    lua_pushvalue(L, 3);
-    lua_call(L, 1, 1);
-    lua_replace(L, 3);
-  }
   sr_operand value = sr_check_operand(L, 3, "index", "value");
   sr_tensor **plain = sr_push_tensor(L); /* the view is made without history */
   sr_raise(L, sr_detach(x, plain));
   sr_raise(L, sr_assign(x, view_of(L, *plain), value));
   return 0;
 }
-
-/* ---- functions ----------------------------------------------------------------------- */
-
-static int index_select(lua_State *L) {
-  sr_tensor *x = sr_check_tensor(L, 1, "index_select", "input");
-  int dim = sr_check_dim(L, 2, "index_select", "dim");
-  sr_tensor *index = sr_check_tensor(L, 3, "index_select", "index");
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_index_select(x, dim, index, y));
-  return sr_filled(L, 1);
-}
-
-static int gather(lua_State *L) {
-  sr_tensor *x = sr_check_tensor(L, 1, "gather", "input");
-  int dim = sr_check_dim(L, 2, "gather", "dim");
-  sr_tensor *index = sr_check_tensor(L, 3, "gather", "index");
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_gather(x, dim, index, y));
-  return sr_filled(L, 1);
-}
-
-static int scatter(lua_State *L) {
-  sr_tensor *x = sr_check_tensor(L, 1, "scatter", "input");
-  int dim = sr_check_dim(L, 2, "scatter", "dim");
-  sr_tensor *index = sr_check_tensor(L, 3, "scatter", "index");
-  sr_operand source = sr_check_operand(L, 4, "scatter", "src");
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_scatter(x, dim, index, source, y));
-  return sr_filled(L, 1);
-}
-
-static int scatter_add(lua_State *L) {
-  sr_tensor *x = sr_check_tensor(L, 1, "scatter_add", "input");
-  int dim = sr_check_dim(L, 2, "scatter_add", "dim");
-  sr_tensor *index = sr_check_tensor(L, 3, "scatter_add", "index");
-  sr_tensor *source = sr_check_tensor(L, 4, "scatter_add", "src");
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_scatter_add(x, dim, index, source, y));
-  return sr_filled(L, 1);
-}
-
-static int masked_select(lua_State *L) {
-  sr_tensor *x = sr_check_tensor(L, 1, "masked_select", "input");
-  sr_tensor *mask = sr_check_tensor(L, 2, "masked_select", "mask");
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_masked_select(x, mask, y));
-  return sr_filled(L, 1);
-}
-
-static int nonzero(lua_State *L) {
-  sr_tensor *x = sr_check_tensor(L, 1, "nonzero", "input");
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_nonzero(x, y));
-  return sr_filled(L, 1);
-}
-
-static int embedding(lua_State *L) {
-  if (sr_is_stand_in(L, 2)) return sr_call_stand_in(L);
-  sr_tensor *weight = sr_check_tensor(L, 1, "embedding", "weight");
-  sr_tensor *ids = sr_check_tensor(L, 2, "embedding", "input");
-  int64_t padding = sr_optional_integer(L, 3, SR_NO_PADDING, "embedding", "padding_idx");
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_embedding(weight, ids, padding, y));
-  return sr_filled(L, 1);
-}
-
-static int one_hot(lua_State *L) {
-  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
-  static const char *const names[] = {"input", "num_classes", NULL};
-  sr_arguments(L, "one_hot", names);
-  sr_tensor *ids = sr_check_tensor(L, 1, "one_hot", "input");
-  int64_t classes = sr_optional_integer(L, 2, 0, "one_hot", "num_classes");
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_one_hot(ids, classes, y));
-  return sr_filled(L, 1);
-}
-
-static const sr_binding functions[] = {
-    {"index_select", index_select, true},
-    {"gather", gather, true},
-    {"scatter", scatter, true},
-    {"scatter_add", scatter_add, true},
-    {"masked_select", masked_select, true},
-    {"nonzero", nonzero, true},
-    {"embedding", embedding, false},
-    {"one_hot", one_hot, false},
-    {0},
-};
-
-void sr_bind_index(lua_State *L) { sr_register(L, functions); }

@@ -55,21 +55,29 @@ static const char *name_in_table(lua_State *L, int function, const char *wanted)
   return found;
 }
 
-/* How a script calls the C function that is running: "add_", for an assignment to x[i] "index".
- * NULL if it does not know. *own: one of the names in saros.core, not a metamethod. */
-static const char *running_function(lua_State *L, bool *own) {
+/* How a script calls the C function that is running: "add_"; "index" for x[i] and assignments to
+ * it; NULL if it does not know. *how: what it may say in place of the name in a message. */
+typedef enum { ANYTHING, FUNCTIONS, NOTHING } replacing;
+
+static const char *running_metamethod(lua_State *L, const lua_Debug *frame, replacing *how) {
+  if (strcmp(frame->namewhat, "metamethod") != 0) return NULL;
+  bool indexes = !strcmp(frame->name, "index") || !strcmp(frame->name, "newindex");
+  *how = indexes ? ANYTHING : NOTHING;
+  if (!indexes) return frame->name;
+  return lua_type(L, 2) == LUA_TSTRING ? NULL : "index"; /* an attribute, such as x.grad */
+}
+
+static const char *running_function(lua_State *L, replacing *how) {
   lua_Debug frame;
   const char *name = NULL;
-  *own = true;
   if (!lua_getstack(L, 0, &frame)) return NULL;
   lua_getinfo(L, "fn", &frame);
   int function = lua_gettop(L);
   for (int methods = 0; !name && methods <= 1; methods++)
     if (push_names(L, methods)) name = name_in_table(L, function, frame.name);
   lua_settop(L, function - 1);
-  if (name || strcmp(frame.namewhat, "metamethod") != 0) return name;
-  *own = false;
-  return strcmp(frame.name, "newindex") ? frame.name : "index";
+  *how = FUNCTIONS;
+  return name ? name : running_metamethod(L, &frame, how);
 }
 
 /* "matmul: " or "LSTM: " at the start of a message: the length of the name, or 0. */
@@ -93,12 +101,13 @@ static bool names_a_function(lua_State *L, const char *name, size_t size) {
 void sr_raise(lua_State *L, sr_status status) {
   if (!status) return;
   luaL_checkstack(L, 12, NULL);
-  bool own;
+  replacing how = NOTHING;
   char message[1024];
   snprintf(message, sizeof message, "%s", sr_message());
-  const char *name = running_function(L, &own);
+  const char *name = running_function(L, &how);
   size_t prefix = prefix_of(message);
-  if (!name || (prefix && (!own || !names_a_function(L, message, prefix)))) raise(L, message);
+  bool replaces = how == ANYTHING || (how == FUNCTIONS && names_a_function(L, message, prefix));
+  if (!name || (prefix && !replaces)) raise(L, message);
   lua_pushfstring(L, "%s: %s", name, message + (prefix ? prefix + 2 : 0));
   raise(L, lua_tostring(L, -1));
 }

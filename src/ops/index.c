@@ -1,5 +1,5 @@
 /* index.c: reading and writing by positions along one dimension: index_select,
- * gather, scatter, scatter_add.
+ * gather, scatter, scatter_add, and the last two in place.
  *
  * Index tensors are int64 and count from SR_INDEX_BASE; negative positions count
  * from the end. Kernels refuse other positions and name the first they found. */
@@ -279,24 +279,79 @@ static sr_status check_source(const char *name, const sr_tensor *x, const sr_ten
                   SR_SHAPE_OF(index), SR_SHAPE_OF(source));
 }
 
-sr_status sr_scatter(sr_tensor *x, int dim, sr_tensor *index, sr_operand source, sr_tensor **out) {
+/* A call of scatter or scatter_add, `_` or not, with its arguments checked. */
+typedef struct {
+  const char *name;
+  sr_gather_kind kind;
+  const sr_op *op;
+} scatter_form;
+
+static sr_status check_scatter(const scatter_form *f, const sr_tensor *x, int *dim,
+                               const sr_tensor *index, sr_operand *source) {
+  SR_TRY(check_index(f->name, x, index, dim));
+  SR_TRY(check_source(f->name, x, index, source->tensor));
+  if (f->kind == SR_SCATTER_ADD && x->dtype == SR_bool)
+    return sr__fail(SR_DTYPE, "%s: dtype bool cannot be added", f->name);
+  if (source->tensor) return SR_OK;
+  return sr__number_as(f->name, (sr_dtype)x->dtype, source->number, &source->number);
+}
+
+static sr_status scatter(const scatter_form *f, sr_tensor *x, int dim, sr_tensor *index,
+                         sr_operand source, sr_tensor **out) {
   sr_tensor *y;
-  SR_TRY(check_index("scatter", x, index, &dim));
-  SR_TRY(check_source("scatter", x, index, source.tensor));
-  if (!source.tensor)
-    SR_TRY(sr__number_as("scatter", (sr_dtype)x->dtype, source.number, &source.number));
-  SR_TRY(scattered("scatter", SR_SCATTER, x, dim, index, source.tensor, source.number, &y));
-  return sr__finish(&scatter_op, y, 2, (sr_tensor *[]){x, source.tensor}, 1, &index, &dim,
-                    sizeof dim, out);
+  SR_TRY(check_scatter(f, x, &dim, index, &source));
+  SR_TRY(scattered(f->name, f->kind, x, dim, index, source.tensor, source.number, &y));
+  return sr__finish(f->op, y, 2, (sr_tensor *[]){x, source.tensor}, 1, &index, &dim, sizeof dim,
+                    out);
+}
+
+/* Into x itself where it is dense and not read from at the same time. */
+static sr_status write_at(const scatter_form *f, sr_tensor *x, int dim, const sr_tensor *index,
+                          sr_operand source) {
+  bool reads_x =
+      index->storage == x->storage || (source.tensor && source.tensor->storage == x->storage);
+  sr_tensor *y, *positions, *dense;
+  if (reads_x || !x->contiguous) {
+    SR_TRY(scattered(f->name, f->kind, x, dim, index, source.tensor, source.number, &y));
+    sr_status status = sr__copy_into(x, y);
+    sr_tensor_release(y);
+    return status;
+  }
+  int64_t found = 0;
+  SR_TRY(both_dense(index, source.tensor, &positions, &dense));
+  sr_status status = run_plan(f->kind, dim, positions, dense, source.number, x, &found);
+  sr_tensor_release(positions);
+  sr_tensor_release(dense);
+  return bad_position(status, f->name, found, dim, x->ndim ? x->sizes[dim] : 1);
+}
+
+static sr_status scatter_in_place(const scatter_form *f, sr_tensor *x, int dim, sr_tensor *index,
+                                  sr_operand source) {
+  sr_tensor *inputs[2] = {x, source.tensor};
+  SR_TRY(check_scatter(f, x, &dim, index, &source));
+  SR_TRY(sr__need_distinct(f->name, x));
+  SR_TRY(sr__check_in_place(f->name, x, 2, inputs));
+  SR_TRY(write_at(f, x, dim, index, source));
+  return sr__record_in_place(f->op, x, 2, inputs, 1, &index, &dim, sizeof dim);
+}
+
+sr_status sr_scatter(sr_tensor *x, int dim, sr_tensor *index, sr_operand source, sr_tensor **out) {
+  static const scatter_form form = {"scatter", SR_SCATTER, &scatter_op};
+  return scatter(&form, x, dim, index, source, out);
+}
+
+sr_status sr_scatter_(sr_tensor *x, int dim, sr_tensor *index, sr_operand source) {
+  static const scatter_form form = {"scatter_", SR_SCATTER, &scatter_op};
+  return scatter_in_place(&form, x, dim, index, source);
 }
 
 sr_status sr_scatter_add(sr_tensor *x, int dim, sr_tensor *index, sr_tensor *source,
                          sr_tensor **out) {
-  sr_tensor *y;
-  SR_TRY(check_index("scatter_add", x, index, &dim));
-  SR_TRY(check_source("scatter_add", x, index, source));
-  if (x->dtype == SR_bool) return sr__fail(SR_DTYPE, "scatter_add: dtype bool cannot be added");
-  SR_TRY(scattered("scatter_add", SR_SCATTER_ADD, x, dim, index, source, sr_integer(0), &y));
-  return sr__finish(&scatter_add_op, y, 2, (sr_tensor *[]){x, source}, 1, &index, &dim, sizeof dim,
-                    out);
+  static const scatter_form form = {"scatter_add", SR_SCATTER_ADD, &scatter_add_op};
+  return scatter(&form, x, dim, index, (sr_operand){.tensor = source}, out);
+}
+
+sr_status sr_scatter_add_(sr_tensor *x, int dim, sr_tensor *index, sr_tensor *source) {
+  static const scatter_form form = {"scatter_add_", SR_SCATTER_ADD, &scatter_add_op};
+  return scatter_in_place(&form, x, dim, index, (sr_operand){.tensor = source});
 }

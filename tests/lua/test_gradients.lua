@@ -107,7 +107,7 @@ local cases = {
     return x[1], x[-1], x[{2, 3}], x[{{1, 3, 2}, {}}], x[{{}, -1}]
   end, distinct {3, 4}},
   {"index by tensor", function(x)
-    return x[saros.tensor {1, 3, 1}], x[x:gt(0)]
+    return x[saros.tensor {1, 3, 1}], x[x:gt(0)], x[saros.tensor {true, false, true}]
   end, distinct {3, 4}},
   {"cat", function(x, y)
     return saros.cat({x, y, x}, 1), saros.stack({x, y}, 2)
@@ -125,6 +125,20 @@ local cases = {
     y[{1, {1, 2}}] = 0
     return y
   end, distinct {3, 4}, distinct {4}},
+  {"assign by tensors", function(x, v, w)
+    local a, b, c = x * 1, x * 2, x * 3
+    a[saros.tensor {3, 1}] = w
+    a[saros.tensor {2}] = 0.5
+    b[saros.tensor {true, false, true}] = v
+    c[saros.tensor {{true, false, true, true}, {false, true, false, false},
+      {false, false, false, false}}] = v
+    return a, b, c
+  end, distinct {3, 4}, distinct {4}, distinct {2, 4}},
+  {"scatter in place", function(x, v)
+    local index = saros.tensor {{1, 2}, {4, 3}}
+    return (x * 1):scatter_(2, index, v), (x * 1):scatter_(2, index, 0.5),
+      (x * 1):scatter_add_(2, saros.tensor {{1, 1}, {4, 4}}, v)
+  end, distinct {3, 4}, distinct {2, 2}},
   {"fill, copy", function(x, v)
     local y, z = x * 1, x * 2
     z:copy_(v)

@@ -74,4 +74,64 @@ function TestArithmetic:test_gelu()
     x.gelu, x, "tan")
 end
 
-support.run {TestArithmetic = TestArithmetic}
+local TestIndexing = {}
+
+function TestIndexing:test_rows_by_ids()
+  local x = saros.zeros(4, 2)
+  x[T {1, 3}] = T {{1.0, 2.0}, {3.0, 4.0}}
+  x[T {-1}] = 7
+  equals(x, {{1, 2}, {0, 0}, {3, 4}, {7, 7}})
+  x[T {2, 4}] = T {9.0, 8.0}
+  equals(x, {{1, 2}, {9, 8}, {3, 4}, {9, 8}})
+  x[T {{1, 2}, {3, 4}}] = T {{{1.0, 1.0}, {2.0, 2.0}}, {{3.0, 3.0}, {4.0, 4.0}}}
+  equals(x, {{1, 1}, {2, 2}, {3, 3}, {4, 4}})
+  x[T {1, 1}] = T {{5, 5}, {6, 6}} -- int64 values; the last one stays
+  equals(x[1], {6, 6})
+  x[T(2)] = 0
+  equals(x[2], {0, 0})
+  x[saros.empty(0, {dtype = "int64"})] = 1
+  equals(x, {{6, 6}, {0, 0}, {3, 3}, {4, 4}})
+  local column = saros.zeros(2, 3):t() -- not dense
+  column[T {1, 3}] = T {{1.0, 2.0}, {3.0, 4.0}}
+  equals(column, {{1, 2}, {0, 0}, {3, 4}})
+  x[T {1, 2}] = x[T {3, 4}] -- reads itself
+  equals(x, {{3, 3}, {4, 4}, {3, 3}, {4, 4}})
+  local ids = T {5, 6, 7}
+  ids[T {1, 3}] = {1, 2}
+  equals(ids, {1, 6, 2}, "int64")
+end
+
+function TestIndexing:test_masks_over_the_first_dimensions()
+  local x = saros.arange(12):view(3, 2, 2)
+  local rows = T {true, false, true}
+  equals(x[rows], {{{0, 1}, {2, 3}}, {{8, 9}, {10, 11}}}, "int64")
+  equals(x[T {{true, false}, {false, false}, {false, true}}], {{0, 1}, {10, 11}})
+  lu.assertEquals(tostring(x[T {false, false, false}].shape), "[0, 2, 2]")
+  lu.assertEquals(tostring(saros.zeros(3, 0)[rows].shape), "[2, 0]")
+  local y = x:clone()
+  y[rows] = 0
+  equals(y, {{{0, 0}, {0, 0}}, {{4, 5}, {6, 7}}, {{0, 0}, {0, 0}}})
+  y[rows] = T {1, 2}
+  equals(y[3], {{1, 2}, {1, 2}})
+  y[rows] = T {{{1}}, {{2}}}
+  equals(y, {{{1, 1}, {1, 1}}, {{4, 5}, {6, 7}}, {{2, 2}, {2, 2}}})
+  y[T {false, false, false}] = T {1, 2}
+  y[T {{true, true}, {false, false}, {false, false}}] = T {{3, 4}, {5, 6}}
+  equals(y[1], {{3, 4}, {5, 6}})
+end
+
+function TestIndexing:test_scatter_in_place()
+  local x = saros.zeros(2, 3)
+  local result = x:scatter_(2, T {{1}, {3}}, 5)
+  equals(x, {{5, 0, 0}, {0, 0, 5}})
+  lu.assertTrue(rawequal(result, x))
+  x:scatter_add_(2, T {{1, 1}, {2, 3}}, saros.ones(2, 2))
+  equals(x, {{7, 0, 0}, {0, 1, 6}})
+  x:t():scatter_(1, T {{2, 2}}, T {{1.0, 2.0}}) -- through a view that is not dense
+  equals(x, {{7, 1, 0}, {0, 2, 6}})
+  support.assert_error("scatter_: index 4 in dimension 2 of size 3", x.scatter_, x, 2, T {{1, 4}},
+    9)
+  equals(x, {{7, 1, 0}, {0, 2, 6}}) -- nothing is written
+end
+
+support.run {TestArithmetic = TestArithmetic, TestIndexing = TestIndexing}

@@ -241,7 +241,7 @@ TestAutograd = wrong.tests {
   {"no_grad_view_of_view", function()
     local view = saros.no_grad(function() return leaf:view(4) end)
     view[1] = 0
-  end, "assign", "no_grad"},
+  end, "index: ", "no_grad"},
   {"no_grad_view_seen_outside", function()
     local view = saros.no_grad(function() return leaf:view(4) end)
     view[{ {1, 2} }]:uniform_()
