@@ -346,6 +346,7 @@ sr_status sr_min_dim(sr_tensor *x, int dim, bool keepdim, sr_tensor **values, sr
 sr_status sr_argmax(sr_tensor *x, const sr_dims *dims, sr_tensor **out);
 sr_status sr_argmin(sr_tensor *x, const sr_dims *dims, sr_tensor **out);
 sr_status sr_cumsum(sr_tensor *x, int dim, sr_tensor **out);
+sr_status sr_cumprod(sr_tensor *x, int dim, sr_tensor **out);
 sr_status sr_sort(sr_tensor *x, int dim, bool descending, sr_tensor **values,
                   sr_tensor **indices); /* stable */
 sr_status sr_topk(sr_tensor *x, int64_t k, int dim, bool largest, sr_tensor **values,

@@ -125,6 +125,8 @@ typedef struct {
   int64_t outer, n, inner;
 } sr_rows;
 
+typedef enum { SR_SCAN_SUM, SR_SCAN_PROD } sr_scan;
+
 /* ---- indices --------------------------------------------------------------------------- */
 
 /* Indices are int64 from SR_INDEX_BASE, negative ones count from the end (-1 is
@@ -253,8 +255,9 @@ typedef struct sr_backend {
   sr_status (*copy)(sr_dtype to, sr_dtype from, const sr_loop *loop);
 
   sr_status (*reduce)(const sr_reduction_plan *plan);
-  sr_status (*cumsum)(sr_dtype dtype, const sr_rows *rows, const void *x, void *out,
-                      bool backwards);
+  /* Sums or products of the first 1, 2, .. values of a row (backwards: of the last). */
+  sr_status (*scan)(sr_scan kind, sr_dtype dtype, const sr_rows *rows, const void *x, void *out,
+                    bool backwards);
   /* Stable; NaN is largest. values and positions (int64) dense, k of n kept. */
   sr_status (*sort)(sr_dtype dtype, const sr_rows *rows, bool descending, int64_t k, const void *x,
                     void *values, int64_t *positions);

@@ -66,10 +66,55 @@ static int masked_select(lua_State *L) {
   return sr_filled(L, 1);
 }
 
+/* Positions of the true elements: a tensor for each dimension (one for a 0-dimensional one). */
+static int push_places(lua_State *L, sr_tensor *x) {
+  luaL_checkstack(L, SR_MAX_DIMS + 4, "where");
+  if (sr_tensor_ndim(x) == 0) {
+    sr_tensor **one = sr_push_tensor(L);
+    sr_raise(L, sr_view(x, 1, (int64_t[]){1}, one));
+    x = *one;
+  }
+  int n = sr_tensor_ndim(x);
+  sr_tensor **pairs = sr_push_tensor(L);
+  sr_raise(L, sr_nonzero(x, pairs));
+  for (int d = 0; d < n; d++) {
+    sr_tensor **places = sr_push_tensor(L);
+    sr_raise(L, sr_select(*pairs, 1, d, places));
+  }
+  return sr_filled(L, n);
+}
+
+/* nonzero(x): (count, ndim); nonzero(x, {as_tuple = true}): ndim tensors */
 static int nonzero(lua_State *L) {
+  static const char *const names[] = {"input", "as_tuple", NULL};
+  sr_arguments(L, "nonzero", names);
   sr_tensor *x = sr_check_tensor(L, 1, "nonzero", "input");
+  if (sr_optional_boolean(L, 2, false, "nonzero", "as_tuple")) return push_places(L, x);
   sr_tensor **y = sr_push_tensor(L);
   sr_raise(L, sr_nonzero(x, y));
+  return sr_filled(L, 1);
+}
+
+/* where(condition, a, b); where(condition): as nonzero(condition, {as_tuple = true}) */
+static int where(lua_State *L) {
+  static const char *const names[] = {"condition", "input", "other", NULL};
+  sr_arguments(L, "where", names);
+  sr_tensor *condition = sr_check_tensor(L, 1, "where", "condition");
+  if (lua_isnil(L, 2) && lua_isnil(L, 3)) return push_places(L, condition);
+  sr_operand a = sr_check_operand(L, 2, "where", "input");
+  sr_operand b = sr_check_operand(L, 3, "where", "other");
+  sr_tensor **y = sr_push_tensor(L);
+  sr_raise(L, sr_where(condition, a, b, y));
+  return sr_filled(L, 1);
+}
+
+/* x:where(condition, other): x where the condition holds */
+static int where_method(lua_State *L) {
+  sr_operand x = sr_check_operand(L, 1, "where", "input");
+  sr_tensor *condition = sr_check_tensor(L, 2, "where", "condition");
+  sr_operand other = sr_check_operand(L, 3, "where", "other");
+  sr_tensor **y = sr_push_tensor(L);
+  sr_raise(L, sr_where(condition, x, other, y));
   return sr_filled(L, 1);
 }
 
@@ -103,9 +148,14 @@ static const sr_binding functions[] = {
     {"scatter_add_", scatter_add_in_place, true},
     {"masked_select", masked_select, true},
     {"nonzero", nonzero, true},
+    {"where", where, false},
     {"embedding", embedding, false},
     {"one_hot", one_hot, false},
     {0},
 };
 
-void sr_bind_index(lua_State *L) { sr_register(L, functions); }
+void sr_bind_index(lua_State *L) {
+  sr_register(L, functions);
+  lua_pushcfunction(L, where_method);
+  lua_setfield(L, -3, "where");
+}

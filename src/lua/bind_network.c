@@ -4,27 +4,22 @@
 
 #include "lua/binding.h"
 
-static const char *const softmax_names[] = {"input", "dim", NULL};
-
-static int softmax(lua_State *L) {
+static int softmax_along(lua_State *L, const char *name,
+                         sr_status (*run)(sr_tensor *, int, sr_tensor **)) {
+  static const char *const names[] = {"input", "dim", NULL};
   if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
-  sr_arguments(L, "softmax", softmax_names);
-  sr_tensor *x = sr_check_tensor(L, 1, "softmax", "input");
-  int dim = sr_check_dim(L, 2, "softmax", "dim");
+  sr_arguments(L, name, names);
+  sr_tensor *x = sr_check_tensor(L, 1, name, "input");
+  if (lua_isnil(L, 2))
+    sr_error(L, "%s: the dimension is missing: x:%s(-1) is along the last one", name, name);
+  int dim = sr_check_dim(L, 2, name, "dim");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_softmax(x, dim, y));
+  sr_raise(L, run(x, dim, y));
   return sr_filled(L, 1);
 }
 
-static int log_softmax(lua_State *L) {
-  if (sr_is_stand_in(L, 1)) return sr_call_stand_in(L);
-  sr_arguments(L, "log_softmax", softmax_names);
-  sr_tensor *x = sr_check_tensor(L, 1, "log_softmax", "input");
-  int dim = sr_check_dim(L, 2, "log_softmax", "dim");
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_log_softmax(x, dim, y));
-  return sr_filled(L, 1);
-}
+static int softmax(lua_State *L) { return softmax_along(L, "softmax", sr_softmax); }
+static int log_softmax(lua_State *L) { return softmax_along(L, "log_softmax", sr_log_softmax); }
 
 /* ---- losses ----------------------------------------------------------------------------- */
 

@@ -163,28 +163,7 @@ static int gelu(lua_State *L) {
   return sr_filled(L, 1);
 }
 
-/* ---- where, masks, fills ---------------------------------------------------------------- */
-
-static int where(lua_State *L) {
-  static const char *const names[] = {"condition", "input", "other", NULL};
-  sr_arguments(L, "where", names);
-  sr_tensor *condition = sr_check_tensor(L, 1, "where", "condition");
-  sr_operand a = sr_check_operand(L, 2, "where", "input");
-  sr_operand b = sr_check_operand(L, 3, "where", "other");
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_where(condition, a, b, y));
-  return sr_filled(L, 1);
-}
-
-/* x:where(condition, other): x where the condition holds */
-static int where_method(lua_State *L) {
-  sr_operand x = sr_check_operand(L, 1, "where", "input");
-  sr_tensor *condition = sr_check_tensor(L, 2, "where", "condition");
-  sr_operand other = sr_check_operand(L, 3, "where", "other");
-  sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_where(condition, x, other, y));
-  return sr_filled(L, 1);
-}
+/* ---- masks, fills ---------------------------------------------------------------- */
 
 static int masked_fill(lua_State *L) {
   sr_tensor *x = sr_check_tensor(L, 1, "masked_fill", "input");
@@ -262,7 +241,6 @@ static int sub_in_place(lua_State *L) { return add_scaled(L, true, "sub_"); }
 /* ---- set-up --------------------------------------------------------------------------------- */
 
 static const sr_binding functions[] = {
-    {"where", where, false},
     {"masked_fill", masked_fill, true},
     {"masked_fill_", masked_fill_in_place, true},
     {"fill_", fill, true},
@@ -361,8 +339,6 @@ void sr_bind_pointwise(lua_State *L) {
   alias(L, "subtract", "sub");
   alias(L, "true_divide", "div");
   sr_register(L, functions);
-  lua_pushcfunction(L, where_method);
-  lua_setfield(L, -3, "where");
   push_list(L);
   lua_setfield(L, -2, "pointwise_operations");
 }

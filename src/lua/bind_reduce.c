@@ -97,15 +97,18 @@ static int spread(lua_State *L, const char *name,
 static int var(lua_State *L) { return spread(L, "var", sr_var); }
 static int std(lua_State *L) { return spread(L, "std", sr_std); }
 
-static int cumsum(lua_State *L) {
+static int scan(lua_State *L, const char *name, sr_status (*run)(sr_tensor *, int, sr_tensor **)) {
   static const char *const names[] = {"input", "dim", NULL};
-  sr_arguments(L, "cumsum", names);
-  sr_tensor *x = sr_check_tensor(L, 1, "cumsum", "input");
-  int dim = sr_check_dim(L, 2, "cumsum", "dim");
+  sr_arguments(L, name, names);
+  sr_tensor *x = sr_check_tensor(L, 1, name, "input");
+  int dim = sr_check_dim(L, 2, name, "dim");
   sr_tensor **y = sr_push_tensor(L);
-  sr_raise(L, sr_cumsum(x, dim, y));
+  sr_raise(L, run(x, dim, y));
   return sr_filled(L, 1);
 }
+
+static int cumsum(lua_State *L) { return scan(L, "cumsum", sr_cumsum); }
+static int cumprod(lua_State *L) { return scan(L, "cumprod", sr_cumprod); }
 
 static const char *const sort_names[] = {"input", "dim", "descending", NULL};
 
@@ -142,11 +145,17 @@ static int topk(lua_State *L) {
 }
 
 static const sr_binding functions[] = {
-    {"max", max, true},   {"min", min, true},
-    {"norm", norm, true}, {"var", var, true},
-    {"std", std, true},   {"cumsum", cumsum, true},
-    {"sort", sort, true}, {"argsort", argsort, true},
-    {"topk", topk, true}, {0},
+    {"max", max, true},
+    {"min", min, true},
+    {"norm", norm, true},
+    {"var", var, true},
+    {"std", std, true},
+    {"cumsum", cumsum, true},
+    {"cumprod", cumprod, true},
+    {"sort", sort, true},
+    {"argsort", argsort, true},
+    {"topk", topk, true},
+    {0},
 };
 
 void sr_bind_reduce(lua_State *L) {

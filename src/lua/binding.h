@@ -128,6 +128,8 @@ void sr_bind_create(lua_State *L);
 void sr_bind_pointwise(lua_State *L);
 void sr_bind_reduce(lua_State *L);
 void sr_bind_shape(lua_State *L);
+void sr_bind_join(lua_State *L);
+void sr_bind_convert(lua_State *L);
 void sr_bind_index(lua_State *L);
 void sr_bind_product(lua_State *L);
 void sr_bind_network(lua_State *L);
@@ -147,6 +149,8 @@ typedef struct {
 /* Register a NULL-terminated list (core on top, methods below). */
 void sr_register(lua_State *L, const sr_binding *list);
 
+/* Add the operators to the metatable of tensors, on top. */
+void sr_bind_operators(lua_State *L);
 /* x[key] and x[key] = value for positions, tables and tensors; stack as in __index, __newindex. */
 int sr_index_read(lua_State *L);
 int sr_index_write(lua_State *L);

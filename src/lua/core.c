@@ -36,6 +36,8 @@ static int open_core(lua_State *L) {
   sr_bind_pointwise(L);
   sr_bind_reduce(L);
   sr_bind_shape(L);
+  sr_bind_join(L);
+  sr_bind_convert(L);
   sr_bind_index(L);
   sr_bind_product(L);
   sr_bind_network(L);

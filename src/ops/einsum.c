@@ -1,20 +1,22 @@
 /* einsum.c: torch.einsum, contracted pairwise from the left.
  *
  * Each step is diagonal, sum, permute, reshape and bmm on public operations, so
- * that gradients come by themselves. A label is a letter; "..." is not supported.
- * An operand of size 1 in a dimension that others have larger is taken to be
+ * that gradients come by themselves. A label is a letter; "..." stands for the
+ * dimensions that have none, which get labels of their own behind the letters',
+ * counted from the last one. An operand of size 1 in a dimension that others have larger is taken to be
  * without that label, which is what broadcasting means here. */
 #include <ctype.h>
 #include <string.h>
 
 #include "autograd/autograd.h"
 
-enum { LABELS = 52, MAX_OPERANDS = 32 };
+enum { LETTERS = 52, LABELS = LETTERS + SR_MAX_DIMS, MAX_OPERANDS = 32 };
 
 /* A tensor (a reference of our own) and the label of each of its dimensions. */
 typedef struct {
   sr_tensor *tensor;
   int n;
+  int dots; /* how many labels stand before "...", -1 without it */
   uint8_t label[SR_MAX_DIMS];
 } term;
 
@@ -25,12 +27,18 @@ typedef uint64_t label_set;
 typedef struct {
   int n;
   term terms[MAX_OPERANDS];
-  int n_output;
-  uint8_t output[SR_MAX_DIMS];
+  int most_dots; /* dimensions that "..." stands for at most */
+  bool explicit;
+  term output; /* labels only */
 } equation;
 
 static int label_of(char c) { return c >= 'a' ? 26 + c - 'a' : c - 'A'; }
-static char letter_of(int label) { return (char)(label < 26 ? 'A' + label : 'a' + label - 26); }
+static const char *label_text(int label, char text[4]) {
+  if (label >= LETTERS) return "...";
+  text[0] = (char)(label < 26 ? 'A' + label : 'a' + label - 26);
+  return text;
+}
+#define LABEL_TEXT(label) label_text((label), (char[4]){0})
 static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 static label_set labels_of(const term *t) {
@@ -41,45 +49,94 @@ static label_set labels_of(const term *t) {
 
 /* ---- reading the equation ----------------------------------------------------------------- */
 
-/* Letters up to ',', '-' or the end, at most SR_MAX_DIMS of them. */
-static sr_status read_labels(const char *text, const char **at, uint8_t *label, int *n) {
-  *n = 0;
+static sr_status read_dots(const char *text, const char **at, term *t) {
+  if (strncmp(*at, "...", 3) != 0)
+    return sr__fail(SR_ARGUMENT, "einsum: a '.' that is not part of '...', in '%s'", text);
+  if (t->dots >= 0) return sr__fail(SR_ARGUMENT, "einsum: '...' twice for a tensor, in '%s'", text);
+  t->dots = t->n;
+  *at += 2;
+  return SR_OK;
+}
+
+/* Letters and "..." up to ',', '-' or the end, at most SR_MAX_DIMS letters. */
+static sr_status read_labels(const char *text, const char **at, term *t) {
+  t->n = 0;
+  t->dots = -1;
   for (;; ++*at) {
     char c = **at;
     if (c == ' ') continue;
     if (c == '\0' || c == ',' || c == '-') return SR_OK;
-    if (c == '.') return sr__fail(SR_ARGUMENT, "einsum: '...' is not supported, in '%s'", text);
+    if (c == '.') {
+      SR_TRY(read_dots(text, at, t));
+      continue;
+    }
     if (!is_letter(c))
       return sr__fail(SR_ARGUMENT, "einsum: labels are letters, got '%c' in '%s'",
                       isprint((unsigned char)c) ? c : '?', text);
-    if (*n == SR_MAX_DIMS)
+    if (t->n == SR_MAX_DIMS)
       return sr__fail(SR_ARGUMENT, "einsum: more than %d labels for a tensor in '%s'", SR_MAX_DIMS,
                       text);
-    label[(*n)++] = (uint8_t)label_of(c);
+    t->label[t->n++] = (uint8_t)label_of(c);
   }
 }
 
-static sr_status read_inputs(const char *text, const char **at, equation *e) {
-  for (e->n = 0;; ++*at) {
+static sr_status read_equation(const char *text, equation *e) {
+  const char *at = text;
+  for (e->n = 0;; at++) {
     if (e->n == MAX_OPERANDS)
       return sr__fail(SR_ARGUMENT, "einsum: more than %d operands", MAX_OPERANDS);
-    term *t = &e->terms[e->n++];
-    SR_TRY(read_labels(text, at, t->label, &t->n));
-    if (**at != ',') return SR_OK;
+    SR_TRY(read_labels(text, &at, &e->terms[e->n++]));
+    if (*at != ',') break;
   }
+  e->output = (term){.dots = -1};
+  e->explicit = *at != '\0';
+  if (!e->explicit) return SR_OK;
+  if (at[1] != '>') return sr__fail(SR_ARGUMENT, "einsum: expected '->' in '%s'", text);
+  at += 2;
+  SR_TRY(read_labels(text, &at, &e->output));
+  if (*at) return sr__fail(SR_ARGUMENT, "einsum: nothing may follow the result in '%s'", text);
+  return SR_OK;
 }
 
-/* Without "->", the labels that occur once, in the order of their letters. */
+/* ---- labels for "..." ----------------------------------------------------------------- */
+
+static sr_status insert_dots(const char *text, term *t, int count) {
+  if (t->dots < 0) return SR_OK;
+  if (t->n + count > SR_MAX_DIMS)
+    return sr__fail(SR_ARGUMENT, "einsum: the result of '%s' has more than %d dimensions", text,
+                    SR_MAX_DIMS);
+  for (int d = t->n - 1; d >= t->dots; d--) t->label[d + count] = t->label[d];
+  for (int k = 0; k < count; k++) t->label[t->dots + k] = (uint8_t)(LETTERS + count - 1 - k);
+  t->n += count;
+  return SR_OK;
+}
+
+/* Every dimension of every operand gets a label. */
+static sr_status label_operands(const char *text, equation *e) {
+  for (int i = 0; i < e->n; i++) {
+    term *t = &e->terms[i];
+    int without = t->tensor->ndim - t->n;
+    if (without < 0 || (without > 0 && t->dots < 0))
+      return sr__fail(SR_SHAPE, "einsum: operand %d of '%s' has %d labels, but shape %s", i + 1,
+                      text, t->n, SR_SHAPE_OF(t->tensor));
+    SR_TRY(insert_dots(text, t, without));
+    if (t->dots >= 0 && without > e->most_dots) e->most_dots = without;
+  }
+  return SR_OK;
+}
+
+/* Without "->": what "..." stands for, then the letters that occur once, in their order. */
 static sr_status implied_output(const char *text, equation *e) {
   int count[LABELS] = {0};
   for (int i = 0; i < e->n; i++)
     for (int d = 0; d < e->terms[i].n; d++) count[e->terms[i].label[d]]++;
-  for (int label = 0; label < LABELS; label++) {
+  e->output.dots = 0;
+  for (int label = 0; label < LETTERS; label++) {
     if (count[label] != 1) continue;
-    if (e->n_output == SR_MAX_DIMS)
+    if (e->output.n == SR_MAX_DIMS)
       return sr__fail(SR_ARGUMENT, "einsum: the result of '%s' has more than %d dimensions", text,
                       SR_MAX_DIMS);
-    e->output[e->n_output++] = (uint8_t)label;
+    e->output.label[e->output.n++] = (uint8_t)label;
   }
   return SR_OK;
 }
@@ -87,42 +144,35 @@ static sr_status implied_output(const char *text, equation *e) {
 static sr_status check_output(const char *text, const equation *e) {
   label_set inputs = 0, seen = 0;
   for (int i = 0; i < e->n; i++) inputs |= labels_of(&e->terms[i]);
-  for (int d = 0; d < e->n_output; d++) {
-    int label = e->output[d];
+  for (int d = 0; d < e->output.n; d++) {
+    int label = e->output.label[d];
     if (seen & BIT(label))
-      return sr__fail(SR_ARGUMENT, "einsum: label '%c' is twice in the result of '%s'",
-                      letter_of(label), text);
+      return sr__fail(SR_ARGUMENT, "einsum: label '%s' is twice in the result of '%s'",
+                      LABEL_TEXT(label), text);
     if (!(inputs & BIT(label)))
-      return sr__fail(SR_ARGUMENT, "einsum: label '%c' of the result is in no operand of '%s'",
-                      letter_of(label), text);
+      return sr__fail(SR_ARGUMENT, "einsum: label '%s' of the result is in no operand of '%s'",
+                      LABEL_TEXT(label), text);
     seen |= BIT(label);
   }
   return SR_OK;
 }
 
-static sr_status read_equation(const char *text, equation *e) {
-  const char *at = text;
-  SR_TRY(read_inputs(text, &at, e));
-  if (!*at) return implied_output(text, e);
-  if (at[1] != '>') return sr__fail(SR_ARGUMENT, "einsum: expected '->' in '%s'", text);
-  at += 2;
-  SR_TRY(read_labels(text, &at, e->output, &e->n_output));
-  if (*at) return sr__fail(SR_ARGUMENT, "einsum: nothing may follow the result in '%s'", text);
-  return check_output(text, e);
+static sr_status label_all(const char *text, equation *e) {
+  SR_TRY(label_operands(text, e));
+  if (!e->explicit) SR_TRY(implied_output(text, e));
+  SR_TRY(check_output(text, e));
+  return insert_dots(text, &e->output, e->most_dots);
 }
 
 static sr_status check_sizes(const char *text, const equation *e, int64_t sizes[LABELS]) {
   for (int label = 0; label < LABELS; label++) sizes[label] = 1;
   for (int i = 0; i < e->n; i++) {
     const term *t = &e->terms[i];
-    if (t->tensor->ndim != t->n)
-      return sr__fail(SR_SHAPE, "einsum: operand %d of '%s' has %d labels, but shape %s", i + 1,
-                      text, t->n, SR_SHAPE_OF(t->tensor));
     for (int d = 0; d < t->n; d++) {
       int64_t size = t->tensor->sizes[d], *known = &sizes[t->label[d]];
       if (size != *known && size != 1 && *known != 1)
-        return sr__fail(SR_SHAPE, "einsum: label '%c' of '%s' has sizes %lld and %lld",
-                        letter_of(t->label[d]), text, (long long)*known, (long long)size);
+        return sr__fail(SR_SHAPE, "einsum: label '%s' of '%s' has sizes %lld and %lld",
+                        LABEL_TEXT(t->label[d]), text, (long long)*known, (long long)size);
       if (size != 1) *known = size;
     }
   }
@@ -149,8 +199,8 @@ static sr_status take_diagonals(const char *text, term *t) {
       if (t->label[i] != t->label[j]) continue;
       int label = t->label[i];
       if (t->tensor->sizes[i] != t->tensor->sizes[j])
-        return sr__fail(SR_SHAPE, "einsum: label '%c' of '%s' has sizes %lld and %lld",
-                        letter_of(label), text, (long long)t->tensor->sizes[i],
+        return sr__fail(SR_SHAPE, "einsum: label '%s' of '%s' has sizes %lld and %lld",
+                        LABEL_TEXT(label), text, (long long)t->tensor->sizes[i],
                         (long long)t->tensor->sizes[j]);
       sr_tensor *next;
       SR_TRY(sr_diagonal(t->tensor, i, j, &next));
@@ -275,9 +325,9 @@ done:
 
 static sr_status evaluate(const char *text, equation *e) {
   int64_t sizes[LABELS];
-  label_set output = 0;
-  for (int d = 0; d < e->n_output; d++) output |= BIT(e->output[d]);
+  SR_TRY(label_all(text, e));
   SR_TRY(check_sizes(text, e, sizes));
+  label_set output = labels_of(&e->output);
   for (int i = 0; i < e->n; i++) {
     SR_TRY(take_diagonals(text, &e->terms[i]));
     SR_TRY(drop_repeated(&e->terms[i], sizes));
@@ -289,7 +339,7 @@ static sr_status evaluate(const char *text, equation *e) {
     SR_TRY(contract(result, &e->terms[i], needed, sizes));
   }
   SR_TRY(sum_out(result, output));
-  return order(result, e->n_output, e->output);
+  return order(result, e->output.n, e->output.label);
 }
 
 sr_status sr_einsum(const char *text, int n, sr_tensor *const *x, sr_tensor **out) {

@@ -60,6 +60,8 @@ sr_status sr__slice_of(const sr_tensor *x, int dim, int64_t start, int64_t lengt
 sr_status sr__select_of(const sr_tensor *x, int dim, int64_t position, sr_tensor **out);
 /* t as a tensor broadcast to the shape. */
 sr_status sr__expanded(const sr_tensor *t, int ndim, const int64_t *sizes, sr_tensor **out);
+/* x dense, bool as int64: for kernels that do not take bool. */
+sr_status sr__dense_number(const sr_tensor *x, sr_tensor **out);
 /* sum += t, in place; sum may be a part of a tensor. t broadcasts to it. */
 sr_status sr__add_to(sr_tensor *sum, const sr_tensor *t);
 

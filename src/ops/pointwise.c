@@ -27,12 +27,9 @@ static sr_map of_bools(sr_map forward) {
 static sr_dtype compute_dtype(const sr__pointwise_record *r, sr_dtype dtype) {
   switch (r->kind) {
     case SR_FLOAT:
-    case SR_INNER:
-      return sr_dtype_is_floating(dtype) ? dtype : SR_float32;
-    case SR_LOGIC:
-      return SR_bool;
-    default:
-      return dtype == SR_bool && of_bools(r->forward) == r->forward ? SR_int64 : dtype;
+    case SR_INNER: return sr_dtype_is_floating(dtype) ? dtype : SR_float32;
+    case SR_LOGIC: return SR_bool;
+    default: return dtype == SR_bool && of_bools(r->forward) == r->forward ? SR_int64 : dtype;
   }
 }
 

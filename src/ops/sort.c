@@ -1,15 +1,9 @@
 /* sort.c: what orders elements or walks them in order along one dimension: max and
- * min with positions, argmax, argmin, cumsum, sort, topk.
+ * min with positions, argmax, argmin, sort, topk.
  *
  * Positions are int64 and count from SR_INDEX_BASE. Values picked by position send
  * their gradient back to it. Kernels do not take bool: it goes through int64. */
 #include "ops/ops.h"
-
-/* x as a dtype that kernels take, dense. */
-static sr_status dense_number(const sr_tensor *x, sr_tensor **out) {
-  if (x->dtype != SR_bool) return sr__dense(x, out);
-  return sr__as(x, SR_int64, out);
-}
 
 /* Give values back x's dtype (bool); takes t over. */
 static sr_status restore_dtype(const sr_tensor *x, sr_tensor **t) {
@@ -92,39 +86,6 @@ sr_status sr_argmin(sr_tensor *x, const sr_dims *dims, sr_tensor **out) {
   return position_of("argmin", SR_REDUCE_ARGMIN, x, dims, out);
 }
 
-/* ---- cumsum: dx[i] = dy[i] + dy[i+1] + ... ------------------------------------------- */
-
-static sr_status running_sum(const sr_tensor *x, int dim, bool backwards, sr_tensor **out) {
-  sr_tensor *dense, *y = NULL;
-  SR_TRY(dense_number(x, &dense));
-  sr_status status = sr__empty_like(dense, (sr_dtype)dense->dtype, &y);
-  if (!status && y->numel) {
-    sr_rows rows = sr__rows(dense, dim);
-    status = sr__backend_of(y)->cumsum((sr_dtype)y->dtype, &rows, sr__data(dense), sr__data(y),
-                                       backwards);
-  }
-  sr_tensor_release(dense);
-  if (status)
-    sr_tensor_release(y);
-  else
-    *out = y;
-  return status;
-}
-
-static sr_status cumsum_backward(sr_node *node, sr_tensor *const *grad) {
-  sr_tensor *dx;
-  SR_TRY(running_sum(grad[0], *(const int *)sr__parameters(node), true, &dx));
-  return sr__give(node, 0, dx);
-}
-static const sr_op cumsum_op = {"cumsum", cumsum_backward};
-
-sr_status sr_cumsum(sr_tensor *x, int dim, sr_tensor **out) {
-  sr_tensor *y;
-  SR_TRY(sr__dimension("cumsum", dim, x->ndim, &dim));
-  SR_TRY(running_sum(x, dim, false, &y));
-  return sr__finish(&cumsum_op, y, 1, &x, 0, NULL, &dim, sizeof dim, out);
-}
-
 /* ---- sort, topk ---------------------------------------------------------------------- */
 
 static const sr_op sort_op = {"sort", pick_backward};
@@ -137,7 +98,7 @@ static sr_status first_in_order(const sr_tensor *x, int dim, bool descending, in
   int64_t sizes[SR_MAX_DIMS];
   for (int d = 0; d < x->ndim; d++) sizes[d] = d == dim ? k : x->sizes[d];
   sr_status status = SR_OK;
-  SR_TRY_GOTO(dense_number(x, &dense), done);
+  SR_TRY_GOTO(sr__dense_number(x, &dense), done);
   SR_TRY_GOTO(sr__empty(sr__backend_of(x), (sr_dtype)dense->dtype, x->ndim, sizes, &v), done);
   SR_TRY_GOTO(sr__empty(sr__backend_of(x), SR_int64, x->ndim, sizes, &p), done);
   if (v->numel) {

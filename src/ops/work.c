@@ -129,6 +129,10 @@ sr_status sr__expanded(const sr_tensor *t, int ndim, const int64_t *sizes, sr_te
   return sr__alias(t, ndim, sizes, strides, t->offset, out);
 }
 
+sr_status sr__dense_number(const sr_tensor *x, sr_tensor **out) {
+  return x->dtype == SR_bool ? sr__as(x, SR_int64, out) : sr__dense(x, out);
+}
+
 sr_status sr__add_to(sr_tensor *sum, const sr_tensor *t) {
   sr_loop loop;
   if (!sr__loop(&loop, sum->ndim, sum->sizes, 3, (const sr_tensor *[]){sum, sum, t})) return SR_OK;

@@ -375,35 +375,40 @@ static void test_empty(void **state) {
   assert_int_equal(sr__cpu_reduce(&p), SR_DTYPE);
 }
 
-/* ---- cumulative sums --------------------------------------------------------------------------- */
+/* ---- cumulative sums and products ----------------------------------------------------------- */
 
-static void check_cumsum(sr_dtype dtype, sr_rows rows, bool backwards) {
+/* Values whose sums or products (powers of two) are exact. */
+static double scan_value(sr_scan kind, sr_dtype dtype) {
+  if (kind == SR_SCAN_SUM) return floor(draw() * 2000 - 1000) / (dtype == SR_int64 ? 1 : 1024);
+  static const double factors[] = {-2, -1, 1, 2, 0.5, -0.5};
+  return factors[(int)(draw() * (dtype == SR_int64 ? 4 : 6))];
+}
+
+static void check_scan(sr_scan kind, sr_dtype dtype, sr_rows rows, bool backwards) {
   int64_t total = rows.outer * rows.n * rows.inner;
-  for (int64_t i = 0; i < total; i++)
-    set(dtype, x, i, floor(draw() * 2000 - 1000) / (dtype == SR_int64 ? 1 : 1024));
-  ok(sr__cpu_cumsum(dtype, &rows, x, out, backwards));
+  for (int64_t i = 0; i < total; i++) set(dtype, x, i, scan_value(kind, dtype));
+  ok(sr__cpu_scan(kind, dtype, &rows, x, out, backwards));
   for (int64_t o = 0; o < rows.outer; o++)
     for (int64_t j = 0; j < rows.inner; j++) {
-      double sum = 0;
+      double so_far = kind == SR_SCAN_SUM ? 0 : 1;
       for (int64_t i = 0; i < rows.n; i++) {
         int64_t at = (o * rows.n + (backwards ? rows.n - 1 - i : i)) * rows.inner + j;
-        sum += get(dtype, x, at);
-        double right = dtype == SR_float32 ? (double)(float)sum : sum;
+        double value = get(dtype, x, at);
+        so_far = kind == SR_SCAN_SUM ? so_far + value : so_far * value;
+        double right = dtype == SR_float32 ? (double)(float)so_far : so_far;
         assert_true(get(dtype, out, at) == right);
       }
     }
 }
 
-static void test_cumsum(void **state) {
+static void test_scans(void **state) {
   (void)state;
-  for (int dtype = SR_float32; dtype <= SR_int64; dtype++)
-    for (int backwards = 0; backwards < 2; backwards++) {
-      check_cumsum((sr_dtype)dtype, (sr_rows){3, 17, 1}, backwards);
-      check_cumsum((sr_dtype)dtype, (sr_rows){2, 5, 7}, backwards);
-      check_cumsum((sr_dtype)dtype, (sr_rows){2, 50, 130}, backwards);
-      check_cumsum((sr_dtype)dtype, (sr_rows){1, 1, 1}, backwards);
-      check_cumsum((sr_dtype)dtype, (sr_rows){2, 0, 3}, backwards);
-    }
+  static const sr_rows shapes[] = {{3, 17, 1}, {2, 5, 7}, {2, 50, 130}, {1, 1, 1}, {2, 0, 3}};
+  for (int kind = SR_SCAN_SUM; kind <= SR_SCAN_PROD; kind++)
+    for (int dtype = SR_float32; dtype <= SR_int64; dtype++)
+      for (int backwards = 0; backwards < 2; backwards++)
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+          check_scan((sr_scan)kind, (sr_dtype)dtype, shapes[i], backwards);
 }
 
 #define X(isa)             \
@@ -414,7 +419,7 @@ static void test_cumsum(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       SR_ISA_LIST(X) cmocka_unit_test(test_empty),
-      cmocka_unit_test(test_cumsum),
+      cmocka_unit_test(test_scans),
   };
   return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -161,7 +161,7 @@ static void einsum_errors(void **state) {
   sr_tensor *a = counting(SR_float64, SIZES(2, 3)), *y;
   sr_tensor *two[] = {a, a}, *many[40];
   for (int i = 0; i < 40; i++) many[i] = a;
-  FAILS(sr_einsum("i...", 1, &a, &y), SR_ARGUMENT, "'...' is not supported");
+  FAILS(sr_einsum("i..", 1, &a, &y), SR_ARGUMENT, "'.' that is not part of '...'");
   FAILS(sr_einsum("i1", 1, &a, &y), SR_ARGUMENT, "labels are letters, got '1'");
   FAILS(sr_einsum("i\xff", 1, &a, &y), SR_ARGUMENT, "got '?'");
   FAILS(sr_einsum("ij-ij", 1, &a, &y), SR_ARGUMENT, "expected '->'");

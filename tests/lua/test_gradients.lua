@@ -84,6 +84,11 @@ local cases = {
   {"amax", function(x) return x:amax(1), x:amin(2, true), x:max(), x:min() end, distinct {3, 4}},
   {"max dim", function(x) return (x:max(1)), (x:min(2)) end, distinct {3, 4}},
   {"cumsum", function(x) return x:cumsum(1), x:cumsum(2) end, distinct {3, 4}},
+  {"cumprod", function(x) return x:cumprod(1), x:cumprod(2) end, random(0.5, 2, {3, 4})},
+  {"cumprod with zeros", function(x)
+    return x:cumprod(2)
+  end, saros.tensor({{1.5, 0.0, 2.0, 0.7}, {0.0, 3.0, 0.0, 2.0}, {2.0, 3.0, -1.5, 0.0}},
+    {dtype = "float64"})},
   {"sort", function(x) return (x:sort(1)), (x:sort(2, {descending = true})) end, distinct {3, 4}},
   {"topk", function(x)
     return (x:topk(2)), (x:topk(2, {dim = 1, largest = false}))
@@ -176,7 +181,8 @@ local cases = {
   {"bmm", function(a, b) return a:bmm(b) end, random(-1, 1, {2, 3, 4}), random(-1, 1, {2, 4, 2})},
   {"einsum", function(a, b)
     return saros.einsum("bij,bjk->bik", a, b), saros.einsum("bij,bjk->ki", a, b),
-      saros.einsum("bij->j", a)
+      saros.einsum("bij->j", a), saros.einsum("...ij,...jk->...k", a, b),
+      saros.einsum("b...,b...", a[{ {}, {}, {1, 2} }], b[{ {}, {1, 3} }])
   end, random(-1, 1, {2, 3, 4}), random(-1, 1, {2, 4, 2})},
   {"linear", function(x, w, b)
     return saros.linear(x, w, b), saros.linear(x[1], w)

@@ -134,4 +134,32 @@ function TestIndexing:test_scatter_in_place()
   equals(x, {{7, 1, 0}, {0, 2, 6}}) -- nothing is written
 end
 
-support.run {TestArithmetic = TestArithmetic, TestIndexing = TestIndexing}
+local TestEinsum = {}
+
+function TestEinsum:test_dots()
+  local einsum = saros.einsum
+  local a, b = saros.arange(24.0):reshape(2, 3, 4), saros.arange(8.0):reshape(4, 2)
+  local c = saros.arange(12.0):reshape(3, 4)
+  lu.assertTrue(einsum("...ij,jk->...ik", a, b):eq(a:matmul(b)):all():item())
+  lu.assertTrue(einsum("...j, jk", a, b):eq(a:matmul(b)):all():item())
+  equals(einsum("...i->i", a), {60, 66, 72, 78})
+  equals(einsum("...i->...", a), {{6, 22, 38}, {54, 70, 86}})
+  equals(einsum("i...,i...->...", c, c), {80, 107, 140, 179})
+  lu.assertEquals(tostring(einsum("...,...", a, c).shape), "[2, 3, 4]")
+  equals(einsum("...ii->...i", saros.arange(8.0):reshape(2, 2, 2)), {{0, 3}, {4, 7}})
+  equals(einsum("b...,b...->b", a, a), {506, 3818})
+  lu.assertTrue(einsum("ij->...ij", c):eq(c):all():item())
+  lu.assertTrue(einsum("...ij->j...i", a):eq(a:permute(3, 1, 2)):all():item())
+  equals(einsum("...i,...i->...", saros.ones(2, 1, 4), saros.ones(3, 4)), {{4, 4, 4}, {4, 4, 4}})
+  for equation, message in pairs {
+    ["...ijkl->..."] = "operand 1 of '...ijkl->...' has 4 labels",
+    ["i...j...->ij"] = "'...' twice", ["..i->i"] = "'.' that is not part",
+    ["ij->i"] = "has 2 labels, but shape [2, 3, 4]",
+  } do
+    support.assert_error("einsum: ", einsum, equation, a)
+    support.assert_error(message, einsum, equation, a)
+  end
+  support.assert_error("label '...' of", einsum, "...i,...i->...", a, saros.ones(5, 4))
+end
+
+support.run {TestEinsum = TestEinsum, TestArithmetic = TestArithmetic, TestIndexing = TestIndexing}

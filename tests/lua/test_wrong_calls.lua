@@ -289,7 +289,7 @@ TestShape = wrong.tests {
   {"unbind_dim", function() x:unbind(3) end, "unbind", "3"},
   {"flip_twice", function() x:flip({1, 1}) end, "flip"},
   {"flip_beyond", function() x:flip(3) end, "flip", "3"},
-  {"tile_short", function() cube:tile(2) end, "tile:"},
+  {"repeat_short", function() cube["repeat"](cube, 2) end, "repeat: "},
   {"tile_negative", function() x:tile(-1, 1) end, "tile:", "-1"},
   {"tile_huge", function() x:tile(huge, huge) end, "tile:"},
   {"roll_missing", function() x:roll() end, "roll", "shifts"},

@@ -17,8 +17,8 @@ sr_status sr__cpu_where(sr_dtype dtype, const sr_loop *loop);
 sr_status sr__cpu_copy(sr_dtype to, sr_dtype from, const sr_loop *loop);
 
 sr_status sr__cpu_reduce(const sr_reduction_plan *plan);
-sr_status sr__cpu_cumsum(sr_dtype dtype, const sr_rows *rows, const void *x, void *out,
-                         bool backwards);
+sr_status sr__cpu_scan(sr_scan kind, sr_dtype dtype, const sr_rows *rows, const void *x, void *out,
+                       bool backwards);
 sr_status sr__cpu_sort(sr_dtype dtype, const sr_rows *rows, bool descending, int64_t k,
                        const void *x, void *values, int64_t *positions);
 

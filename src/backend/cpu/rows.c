@@ -65,44 +65,48 @@ sr_status sr__cpu_softmax_grad(sr_dtype dtype, bool log, const sr_rows *rows, co
   return run_softmax(&w, dtype, rows);
 }
 
-/* ---- cumulative sums ----------------------------------------------------------------------- */
+/* ---- cumulative sums and products ---------------------------------------------------------- */
 
-enum { SUMS = 64 }; /* columns that run side by side */
+enum { SCANS = 64 }; /* columns that run side by side */
 
-/* `width` columns of n rows `stride` apart; float32 sums are kept in float64, integer
+/* `width` columns of n rows `stride` apart; float32 values are gathered in float64, integer
  * ones wrap around. step is stride, or -stride from the last row on. */
-#define SR_CUMSUM(name, type, sum_type)                                                           \
-  static void cumsum_##name(int64_t n, int64_t step, int64_t width, const void *from, void *to) { \
-    const type *x = from;                                                                         \
-    type *out = to;                                                                               \
-    sum_type sum[SUMS] = {0};                                                                     \
-    for (int64_t i = 0; i < n; i++)                                                               \
-      for (int64_t j = 0; j < width; j++) {                                                       \
-        sum[j] += (sum_type)x[i * step + j];                                                      \
-        out[i * step + j] = (type)sum[j];                                                         \
-      }                                                                                           \
+#define SR_SCAN(name, type, wide, start, op)                                             \
+  static void name(int64_t n, int64_t step, int64_t width, const void *from, void *to) { \
+    const type *x = from;                                                                \
+    type *out = to;                                                                      \
+    wide so_far[SCANS];                                                                  \
+    for (int64_t j = 0; j < width; j++) so_far[j] = start;                               \
+    for (int64_t i = 0; i < n; i++)                                                      \
+      for (int64_t j = 0; j < width; j++) {                                              \
+        so_far[j] = so_far[j] op(wide) x[i * step + j];                                  \
+        out[i * step + j] = (type)so_far[j];                                             \
+      }                                                                                  \
   }
-SR_CUMSUM(float32, float, double)
-SR_CUMSUM(float64, double, double)
-SR_CUMSUM(int64, int64_t, uint64_t)
+SR_SCAN(sum_float32, float, double, 0, +)
+SR_SCAN(sum_float64, double, double, 0, +)
+SR_SCAN(sum_int64, int64_t, uint64_t, 0, +)
+SR_SCAN(prod_float32, float, double, 1, *)
+SR_SCAN(prod_float64, double, double, 1, *)
+SR_SCAN(prod_int64, int64_t, uint64_t, 1, *)
 
-sr_status sr__cpu_cumsum(sr_dtype dtype, const sr_rows *rows, const void *x, void *out,
-                         bool backwards) {
+typedef void scan_columns(int64_t n, int64_t step, int64_t width, const void *from, void *to);
+
+sr_status sr__cpu_scan(sr_scan kind, sr_dtype dtype, const sr_rows *rows, const void *x, void *out,
+                       bool backwards) {
+  static scan_columns *const kernels[][SR_DTYPES] = {
+      [SR_SCAN_SUM] =
+          {[SR_float32] = sum_float32, [SR_float64] = sum_float64, [SR_int64] = sum_int64},
+      [SR_SCAN_PROD] =
+          {[SR_float32] = prod_float32, [SR_float64] = prod_float64, [SR_int64] = prod_int64},
+  };
   int64_t bytes = sr__cpu_bytes[dtype], n = rows->n, inner = rows->inner;
   if (n == 0) return SR_OK;
-  for (int64_t o = 0; o < rows->outer; o++) {
-    for (int64_t j = 0; j < inner; j += SUMS) {
-      int64_t width = inner - j < SUMS ? inner - j : SUMS, step = backwards ? -inner : inner;
+  for (int64_t o = 0; o < rows->outer; o++)
+    for (int64_t j = 0; j < inner; j += SCANS) {
+      int64_t width = inner - j < SCANS ? inner - j : SCANS, step = backwards ? -inner : inner;
       int64_t at = (o * n * inner + (backwards ? (n - 1) * inner : 0) + j) * bytes;
-      const char *from = (const char *)x + at;
-      char *to = (char *)out + at;
-      if (dtype == SR_float32)
-        cumsum_float32(n, step, width, from, to);
-      else if (dtype == SR_float64)
-        cumsum_float64(n, step, width, from, to);
-      else
-        cumsum_int64(n, step, width, from, to);
+      kernels[kind][dtype](n, step, width, (const char *)x + at, (char *)out + at);
     }
-  }
   return SR_OK;
 }
