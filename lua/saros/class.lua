@@ -8,6 +8,8 @@
 -- (so that init needs no call of its parent's), then handed to `init`.
 -- Methods are found through the chain of classes; metamethods, which Lua looks
 -- up in the metatable itself, are copied from the parent when a class is made.
+-- A class whose instances have items besides fields gives `_index_of(c)`, the
+-- __index of the instances of c, for itself and all classes below.
 
 local class = {}
 
@@ -30,7 +32,7 @@ function class.extend(parent, name)
   for key, value in pairs(parent or {}) do
     if type(key) == "string" and key:sub(1, 2) == "__" then new[key] = value end
   end
-  new.__index = new
+  new.__index = parent and parent._index_of and parent._index_of(new) or new
   new.__name = name
   new.super = parent
   if not parent then

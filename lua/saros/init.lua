@@ -25,6 +25,16 @@ for name, value in pairs(core) do saros[name] = value end
 -- core's save and load take lists; the library's take tables.
 saros.save, saros.load = nil, nil
 
+-- Functions made of others, methods too but for those that make a tensor.
+local function composed(name)
+  return function(...) return require("saros.composed")[name](...) end
+end
+for _, name in ipairs {"isclose", "allclose", "equal", "tril", "triu", "bincount", "unique"} do
+  saros[name] = composed(name)
+  core.methods[name] = saros[name]
+end
+for _, name in ipairs {"meshgrid", "logspace"} do saros[name] = composed(name) end
+
 local loaders = {}
 for _, part in ipairs {
   "nn", "optim", "data", "text", "metrics", "plot", "progress", "script",

@@ -79,7 +79,7 @@
 ---@field sigmoid_ fun(self: saros.Tensor): saros.Tensor
 ---@field relu fun(self: saros.Tensor): saros.Tensor
 ---@field relu_ fun(self: saros.Tensor): saros.Tensor
----@field gelu fun(self: saros.Tensor): saros.Tensor
+---@field gelu fun(self: saros.Tensor, approximate?: "none"|"tanh"): saros.Tensor
 ---@field gelu_ fun(self: saros.Tensor): saros.Tensor
 ---@field silu fun(self: saros.Tensor): saros.Tensor
 ---@field silu_ fun(self: saros.Tensor): saros.Tensor
@@ -105,16 +105,29 @@
 ---@field elu_ fun(self: saros.Tensor, alpha?: number): saros.Tensor
 ---@field softplus fun(self: saros.Tensor, beta?: number, threshold?: number): saros.Tensor
 ---@field softplus_ fun(self: saros.Tensor, beta?: number, threshold?: number): saros.Tensor
----@field clamp fun(self: saros.Tensor, min?: number, max?: number): saros.Tensor
----@field clamp_ fun(self: saros.Tensor, min?: number, max?: number): saros.Tensor
+---@field clamp fun(self: saros.Tensor, min?: saros.Number, max?: saros.Number): saros.Tensor Also clip.
+---@field clamp_ fun(self: saros.Tensor, min?: saros.Number, max?: saros.Number): saros.Tensor
+---@field clip fun(self: saros.Tensor, min?: saros.Number, max?: saros.Number): saros.Tensor
+---@field clip_ fun(self: saros.Tensor, min?: saros.Number, max?: saros.Number): saros.Tensor
+---@field clamp_min fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field clamp_min_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field clamp_max fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field clamp_max_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field absolute fun(self: saros.Tensor): saros.Tensor abs
+---@field absolute_ fun(self: saros.Tensor): saros.Tensor
+---@field negative fun(self: saros.Tensor): saros.Tensor neg
 ---@field add fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field add_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field sub fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field sub_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field mul fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field mul_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
----@field div fun(self: saros.Tensor, other: saros.Number): saros.Tensor
----@field div_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field div fun(self: saros.Tensor, other: saros.Number, rounding_mode?: "floor"|"trunc"): saros.Tensor
+---@field div_ fun(self: saros.Tensor, other: saros.Number, rounding_mode?: "floor"|"trunc"): saros.Tensor
+---@field divide fun(self: saros.Tensor, other: saros.Number, rounding_mode?: "floor"|"trunc"): saros.Tensor div
+---@field true_divide fun(self: saros.Tensor, other: saros.Number): saros.Tensor div
+---@field multiply fun(self: saros.Tensor, other: saros.Number): saros.Tensor mul
+---@field subtract fun(self: saros.Tensor, other: saros.Number): saros.Tensor sub
 ---@field pow fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field pow_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field minimum fun(self: saros.Tensor, other: saros.Number): saros.Tensor
@@ -125,6 +138,8 @@
 ---@field floor_divide_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field remainder fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field remainder_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
+---@field fmod fun(self: saros.Tensor, other: saros.Number): saros.Tensor The sign is that of self.
+---@field fmod_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field eq fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
 ---@field ne fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
 ---@field lt fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
@@ -134,6 +149,10 @@
 ---@field logical_and fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
 ---@field logical_or fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
 ---@field logical_xor fun(self: saros.Tensor, other: saros.Number): saros.Tensor bool
+---@field where fun(self: saros.Tensor, condition: saros.Tensor, other: saros.Number): saros.Tensor
+---@field isclose fun(self: saros.Tensor, other: saros.Tensor, rtol?: number, atol?: number, equal_nan?: boolean): saros.Tensor bool
+---@field allclose fun(self: saros.Tensor, other: saros.Tensor, rtol?: number, atol?: number, equal_nan?: boolean): boolean
+---@field equal fun(self: saros.Tensor, other: saros.Tensor): boolean The same shape and elements.
 ---@field masked_fill fun(self: saros.Tensor, mask: saros.Tensor, value: number): saros.Tensor
 ---@field masked_fill_ fun(self: saros.Tensor, mask: saros.Tensor, value: number): saros.Tensor
 ---@field fill_ fun(self: saros.Tensor, value: number): saros.Tensor
@@ -155,21 +174,35 @@
 ---@field var fun(self: saros.Tensor, dim?: integer|integer[], unbiased?: boolean, keepdim?: boolean): saros.Tensor
 ---@field std fun(self: saros.Tensor, dim?: integer|integer[], unbiased?: boolean, keepdim?: boolean): saros.Tensor
 ---@field cumsum fun(self: saros.Tensor, dim: integer): saros.Tensor
+---@field cumprod fun(self: saros.Tensor, dim: integer): saros.Tensor
+---@field bincount fun(self: saros.Tensor, weights?: saros.Tensor, minlength?: integer): saros.Tensor How often 1, 2, ... occur.
+---@field unique fun(self: saros.Tensor, sorted?: boolean, return_inverse?: boolean, return_counts?: boolean): saros.Tensor, saros.Tensor|nil, saros.Tensor|nil
+---@field tril fun(self: saros.Tensor, diagonal?: integer): saros.Tensor
+---@field triu fun(self: saros.Tensor, diagonal?: integer): saros.Tensor
 ---@field sort fun(self: saros.Tensor, dim?: integer, descending?: boolean): saros.Tensor, saros.Tensor values, positions
 ---@field argsort fun(self: saros.Tensor, dim?: integer, descending?: boolean): saros.Tensor positions
 ---@field topk fun(self: saros.Tensor, k: integer, dim?: integer, largest?: boolean): saros.Tensor, saros.Tensor values, positions
 ---@field view fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor
 ---@field reshape fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor
 ---@field expand fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor
----@field tile fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor
+---@field tile fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor Fewer counts are those of the last dimensions.
+---@field repeat fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor A word of Lua: x["repeat"](x, 2, 1).
+---@field broadcast_to fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor expand
 ---@field permute fun(self: saros.Tensor, ...: integer|integer[]): saros.Tensor
 ---@field view_as fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
+---@field reshape_as fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
 ---@field expand_as fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
 ---@field flatten fun(self: saros.Tensor, start_dim?: integer, end_dim?: integer): saros.Tensor
 ---@field transpose fun(self: saros.Tensor, dim1: integer, dim2: integer): saros.Tensor
+---@field transpose_ fun(self: saros.Tensor, dim1: integer, dim2: integer): saros.Tensor
+---@field swapaxes fun(self: saros.Tensor, dim1: integer, dim2: integer): saros.Tensor transpose
+---@field swapdims fun(self: saros.Tensor, dim1: integer, dim2: integer): saros.Tensor transpose
 ---@field t fun(self: saros.Tensor): saros.Tensor
+---@field t_ fun(self: saros.Tensor): saros.Tensor
 ---@field squeeze fun(self: saros.Tensor, dim?: integer|integer[]): saros.Tensor
 ---@field unsqueeze fun(self: saros.Tensor, dim: integer): saros.Tensor
+---@field squeeze_ fun(self: saros.Tensor, dim?: integer|integer[]): saros.Tensor
+---@field unsqueeze_ fun(self: saros.Tensor, dim: integer): saros.Tensor
 ---@field narrow fun(self: saros.Tensor, dim: integer, start: integer, length: integer): saros.Tensor
 ---@field select fun(self: saros.Tensor, dim: integer, index: integer): saros.Tensor
 ---@field diagonal fun(self: saros.Tensor, dim1?: integer, dim2?: integer): saros.Tensor
@@ -177,7 +210,7 @@
 ---@field chunk fun(self: saros.Tensor, chunks: integer, dim?: integer): saros.Tensor[]
 ---@field unbind fun(self: saros.Tensor, dim?: integer): saros.Tensor[]
 ---@field flip fun(self: saros.Tensor, dims: integer|integer[]): saros.Tensor
----@field roll fun(self: saros.Tensor, shifts: integer, dims?: integer): saros.Tensor
+---@field roll fun(self: saros.Tensor, shifts: integer|integer[], dims?: integer|integer[]): saros.Tensor
 ---@field clone fun(self: saros.Tensor): saros.Tensor
 ---@field contiguous fun(self: saros.Tensor): saros.Tensor
 ---@field to fun(self: saros.Tensor, ...: string|saros.Tensor|table): saros.Tensor x:to("float64"), x:to("cuda"), x:to(other), x:to{dtype = ..., device = ...}
@@ -185,13 +218,19 @@
 ---@field double fun(self: saros.Tensor): saros.Tensor
 ---@field long fun(self: saros.Tensor): saros.Tensor
 ---@field bool fun(self: saros.Tensor): saros.Tensor
+---@field int fun(self: saros.Tensor): saros.Tensor long
 ---@field cpu fun(self: saros.Tensor): saros.Tensor
+---@field cuda fun(self: saros.Tensor): saros.Tensor
+---@field type fun(self: saros.Tensor, dtype?: saros.dtype): string|saros.Tensor Its dtype, or converted.
+---@field type_as fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
 ---@field index_select fun(self: saros.Tensor, dim: integer, index: saros.Tensor): saros.Tensor
 ---@field gather fun(self: saros.Tensor, dim: integer, index: saros.Tensor): saros.Tensor
 ---@field scatter fun(self: saros.Tensor, dim: integer, index: saros.Tensor, source: saros.Number): saros.Tensor
+---@field scatter_ fun(self: saros.Tensor, dim: integer, index: saros.Tensor, source: saros.Number): saros.Tensor
 ---@field scatter_add fun(self: saros.Tensor, dim: integer, index: saros.Tensor, source: saros.Tensor): saros.Tensor
+---@field scatter_add_ fun(self: saros.Tensor, dim: integer, index: saros.Tensor, source: saros.Tensor): saros.Tensor
 ---@field masked_select fun(self: saros.Tensor, mask: saros.Tensor): saros.Tensor
----@field nonzero fun(self: saros.Tensor): saros.Tensor int64 (count, ndim)
+---@field nonzero fun(self: saros.Tensor, as_tuple?: boolean): saros.Tensor, ... int64 (count, ndim), or a tensor for each dimension
 ---@field matmul fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
 ---@field mm fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
 ---@field bmm fun(self: saros.Tensor, other: saros.Tensor): saros.Tensor
@@ -202,10 +241,13 @@
 ---@field log_softmax fun(self: saros.Tensor, dim: integer): saros.Tensor
 ---@field item fun(self: saros.Tensor): number|boolean The only value.
 ---@field totable fun(self: saros.Tensor): any Nested tables; of a 0-dimensional tensor its value.
+---@field tolist fun(self: saros.Tensor): any totable
 ---@field size fun(self: saros.Tensor, dim?: integer): integer|saros.Shape
 ---@field stride fun(self: saros.Tensor): saros.Shape
 ---@field dim fun(self: saros.Tensor): integer
+---@field ndimension fun(self: saros.Tensor): integer dim
 ---@field numel fun(self: saros.Tensor): integer
+---@field nelement fun(self: saros.Tensor): integer numel
 ---@field is_contiguous fun(self: saros.Tensor): boolean
 ---@field is_floating_point fun(self: saros.Tensor): boolean
 ---@field rows fun(self: saros.Tensor): fun(): integer, saros.Tensor for i, row in x:rows() do
@@ -238,11 +280,14 @@
 ---@field randperm fun(n: integer, options?: saros.MakeOptions): saros.Tensor 1 to n in random order.
 ---@field arange fun(start: number, stop?: number, step?: number, options?: saros.MakeOptions): saros.Tensor Below stop; with one argument from 0.
 ---@field linspace fun(start: number, stop: number, steps: integer, options?: saros.MakeOptions): saros.Tensor
+---@field logspace fun(start: number, stop: number, steps: integer, options?: table): saros.Tensor options: base = 10, and as linspace
+---@field meshgrid fun(...: saros.Tensor|table): saros.Tensor, ... One-dimensional tensors, then {indexing = "ij" or "xy"}.
 ---@field eye fun(n: integer, m?: integer, options?: saros.MakeOptions): saros.Tensor
 ---@field cat fun(tensors: saros.Tensor[], dim?: integer): saros.Tensor
+---@field concat fun(tensors: saros.Tensor[], dim?: integer): saros.Tensor cat
 ---@field stack fun(tensors: saros.Tensor[], dim?: integer): saros.Tensor
----@field where fun(condition: saros.Tensor, a: saros.Number, b: saros.Number): saros.Tensor
----@field einsum fun(equation: string, ...: saros.Tensor): saros.Tensor
+---@field where fun(condition: saros.Tensor, a?: saros.Number, b?: saros.Number): saros.Tensor, ... With the condition alone its true positions, a tensor for each dimension.
+---@field einsum fun(equation: string, ...: saros.Tensor): saros.Tensor "ij,jk->ik"; "..." stands for the dimensions without a letter
 ---@field one_hot fun(ids: saros.Tensor, num_classes?: integer): saros.Tensor
 ---@field is_tensor fun(value: any): boolean
 ---@field manual_seed fun(seed: integer)

@@ -113,4 +113,13 @@ static const sr_binding functions[] = {
     {0},
 };
 
-void sr_bind_convert(lua_State *L) { sr_register(L, functions); }
+void sr_bind_convert(lua_State *L) {
+  sr_register(L, functions);
+  /* saros.float32 is "float32": x.dtype == saros.float32, {dtype = saros.float32} */
+  for (int dtype = 0; dtype < SR_DTYPES; dtype++) {
+    const char *name = sr_dtype_name((sr_dtype)dtype);
+    if (dtype == SR_bool) continue; /* a function */
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, name);
+  }
+}

@@ -77,6 +77,11 @@ static void take_item(lua_State *L, view *v, int *dim, int item) {
   } else if (lua_type(L, item) == LUA_TTABLE) {
     take_range(L, v, *dim, item);
     (*dim)++;
+  } else if (sr_to_tensor(L, item)) {
+    sr_error(L,
+             "index: a tensor stands alone, as x[ids]: along dimension %d use "
+             "x:index_select(%d, ids), for one position of each row x:gather",
+             v->item, v->item);
   } else {
     sr_error(L, "index: an integer or a range {first, last, step} is expected, got %s",
              luaL_typename(L, item));

@@ -107,6 +107,7 @@ local cases = {
   {"narrow", function(x)
     return x:narrow(1, 2, 2), x:select(2, 1), x:select(1, -1)
   end, distinct {3, 4}},
+  {"tril", function(x) return x:tril(), x:triu(1) end, distinct {2, 3, 4}},
   {"diagonal", function(x) return x:diagonal() end, distinct {3, 4}},
   {"index", function(x)
     return x[1], x[-1], x[{2, 3}], x[{{1, 3, 2}, {}}], x[{{}, -1}]

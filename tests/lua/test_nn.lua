@@ -317,6 +317,22 @@ function TestLayers:test_containers()
   lu.assertEquals(tostring(MyList {nn.Tanh()}), "MyList(\n  (0): Tanh()\n)")
 end
 
+function TestLayers:test_items_from_the_end()
+  local first, last, other = nn.Linear(2, 3), nn.Tanh(), nn.ReLU()
+  for _, class in ipairs {nn.Sequential, nn.ModuleList, nn.Sequential:extend("Mine")} do
+    local seq = class {first, last}
+    lu.assertIs(seq[-1], last)
+    lu.assertIs(seq[-2], first)
+    lu.assertNil(seq[-3])
+    lu.assertNil(seq[3])
+    seq[-1] = other
+    lu.assertIs(seq[2], other)
+    lu.assertEquals(#seq, 2)
+    lu.assertEquals(support.names(seq:named_children()), {"0", "1"})
+    assert_error("item -3 of 2 modules", function() seq[-3] = other end)
+  end
+end
+
 function TestLayers:test_flatten_and_identity()
   lu.assertEquals(tostring(nn.Flatten()(saros.rand(2, 3, 4)).shape), "[2, 12]")
   lu.assertEquals(tostring(nn.Flatten(1, 2)(saros.rand(2, 3, 4)).shape), "[6, 4]")

@@ -162,4 +162,223 @@ function TestEinsum:test_dots()
   support.assert_error("label '...' of", einsum, "...i,...i->...", a, saros.ones(5, 4))
 end
 
-support.run {TestEinsum = TestEinsum, TestArithmetic = TestArithmetic, TestIndexing = TestIndexing}
+-- ---- comparing -----------------------------------------------------------------------
+
+local TestComparing = {}
+
+function TestComparing:test_isclose()
+  local inf = math.huge
+  local a = T {1.0, 1.0, inf, inf, nan, 0.0}
+  local b = T {1.0 + 5e-6, 1.0 + 5e-5, inf, -inf, nan, 1e-9}
+  equals(a:isclose(b), {true, false, true, false, false, true}, "bool")
+  equals(a:isclose(b, {rtol = 1e-4, equal_nan = true}), {true, true, true, false, true, true})
+  equals(saros.isclose(T {1.0, inf}, T {inf, 1.0}), {false, false})
+  equals(T {100, 200}:isclose(T {101, 203}, 0, 2), {true, false})
+  lu.assertTrue(saros.allclose(T {1.0, 2.0}, T {1.0, 2.00001}))
+  lu.assertFalse(T {1.0, 2.0}:allclose(T {1.0, 2.0001}))
+  lu.assertTrue(saros.ones(2, 2, {requires_grad = true}):allclose(T {1.0, 1.0}))
+  support.assert_error("allclose: other must be a tensor, got number 1", saros.allclose, a, 1)
+  support.assert_error("isclose: unknown option 'rtoll', did you mean 'rtol'?", a.isclose, a, b,
+    {rtoll = 1})
+end
+
+function TestComparing:test_equal()
+  lu.assertTrue(T {1, 2}:equal(T {1.0, 2.0}))
+  lu.assertFalse(T {1, 2}:equal(T {1, 3}))
+  lu.assertFalse(T {1, 2}:equal(T {{1, 2}}))
+  lu.assertFalse(T {nan}:equal(T {nan}))
+  lu.assertTrue(saros.zeros(0):equal(saros.zeros(0)))
+end
+
+function TestComparing:test_where_and_nonzero()
+  local x = T {{0, 5}, {6, 0}}
+  local rows, columns = saros.where(x:gt(0))
+  equals(rows, {1, 2}, "int64")
+  equals(columns, {2, 1}, "int64")
+  equals(x:nonzero(), {{1, 2}, {2, 1}})
+  local r, c = x:nonzero {as_tuple = true}
+  equals(r, {1, 2})
+  equals(c, {2, 1})
+  equals(saros.where(T(true)), {1})
+  equals(saros.where(x:gt(5), x, -1), {{-1, -1}, {6, -1}})
+  support.assert_error("where: argument 'other'", saros.where, x:gt(0), 1)
+end
+
+-- ---- shapes -----------------------------------------------------------------------------
+
+local TestShapes = {}
+
+function TestShapes:test_in_place()
+  local x = saros.arange(6):view(2, 3)
+  local same = x
+  lu.assertTrue(rawequal(x:t_(), x))
+  equals(x, {{0, 3}, {1, 4}, {2, 5}})
+  lu.assertEquals(tostring(same.shape), "[3, 2]")
+  x:transpose_(1, -1):unsqueeze_(1):unsqueeze_(-1)
+  lu.assertEquals(tostring(x.shape), "[1, 2, 3, 1]")
+  x:squeeze_(1)
+  lu.assertEquals(tostring(x.shape), "[2, 3, 1]")
+  equals(x:squeeze_(), {{0, 1, 2}, {3, 4, 5}})
+  local leaf = saros.ones(2, 3, {requires_grad = true})
+  local y = leaf * T {{1.0, 2.0, 3.0}}
+  y:t_()
+  y[1]:sum():backward()
+  equals(leaf.grad, {{1, 0, 0}, {1, 0, 0}})
+  support.assert_error("t_: a tensor that requires gradients keeps its shape: use t", leaf.t_, leaf)
+  support.assert_error("keeps its shape inside no_grad: use squeeze", function()
+    saros.no_grad(function() y:squeeze_() end)
+  end)
+  support.assert_error("unsqueeze_: dimension 5", x.unsqueeze_, x, 5)
+end
+
+function TestShapes:test_tile_and_repeat()
+  local x = T {{1, 2}}
+  equals(x:tile(2), {{1, 2, 1, 2}})
+  equals(x:tile(2, 1), {{1, 2}, {1, 2}})
+  equals(x:tile {2, 1, 1}, {{{1, 2}}, {{1, 2}}})
+  equals(x["repeat"](x, 2, 2), {{1, 2, 1, 2}, {1, 2, 1, 2}})
+  support.assert_error("repeat: shape [1, 2] has 2 dimensions, only 1 counts", x["repeat"], x, 2)
+end
+
+function TestShapes:test_roll()
+  local x = saros.arange(6):view(2, 3)
+  equals(x:roll(1), {{5, 0, 1}, {2, 3, 4}})
+  equals(x:roll({1, -1}, {1, 2}), {{4, 5, 3}, {1, 2, 0}})
+  equals(x:roll(1, -1), {{2, 0, 1}, {5, 3, 4}})
+  equals(x:roll {shifts = {2}, dims = {2}}, {{1, 2, 0}, {4, 5, 3}})
+  support.assert_error("roll: as many dims as shifts are needed, got 1 and 2", x.roll, x, {1, 2}, 1)
+  support.assert_error("roll: as many dims as shifts are needed, got 0 and 2", x.roll, x, {1, 2})
+end
+
+-- The last dimension by its number and as -1, the first as -3: the same everywhere.
+function TestShapes:test_dimensions_from_the_end()
+  local x = saros.randn(2, 3, 4)
+  local ids, mask = T {2, 1}, saros.ones(2, 3, 4):long()
+  local calls = {
+    function(d) return x:sum(d) end, function(d) return x:mean(d) end,
+    function(d) return x:max(d) end, function(d) return x:min(d) end,
+    function(d) return x:argmax(d) end, function(d) return x:amax(d) end,
+    function(d) return x:prod(d) end, function(d) return x:var(d) end,
+    function(d) return x:norm(2, d) end, function(d) return x:logsumexp(d) end,
+    function(d) return x:gt(0):any(d) end, function(d) return x:gt(0):all(d) end,
+    function(d) return x:cumsum(d) end, function(d) return x:cumprod(d) end,
+    function(d) return x:sort(d) end, function(d) return x:argsort(d) end,
+    function(d) return x:topk(2, d) end, function(d) return x:softmax(d) end,
+    function(d) return x:log_softmax(d) end, function(d) return x:flip(d) end,
+    function(d) return x:roll(1, d) end, function(d) return x:transpose(d, 2) end,
+    function(d) return x:select(d, 1) end, function(d) return x:narrow(d, 2, 1) end,
+    function(d) return x:index_select(d, ids) end, function(d) return x:gather(d, mask) end,
+    function(d) return x:scatter(d, mask, 0.5) end,
+    function(d) return x:scatter_add(d, mask, x) end,
+    function(d) return x:unbind(d)[2] end, function(d) return x:split(1, d)[2] end,
+    function(d) return x:chunk(2, d)[1] end, function(d) return saros.cat({x, x}, d) end,
+    function(d) return x[{ {1, 1} }]:squeeze(d) end, function(d) return saros.tensor(x:size(d)) end,
+  }
+  for i, call in ipairs(calls) do
+    for d = 1, 3 do
+      lu.assertTrue(call(d):equal(call(d - 4)), ("call %d, dimension %d"):format(i, d))
+    end
+    lu.assertFalse(pcall(call, 4), i)
+    lu.assertFalse(pcall(call, -4), i)
+    lu.assertFalse(pcall(call, 0), i)
+  end
+  for d = 1, 4 do
+    lu.assertTrue(x:unsqueeze(d):equal(x:unsqueeze(d - 5)))
+    lu.assertTrue(saros.stack({x, x}, d):equal(saros.stack({x, x}, d - 5)))
+  end
+  lu.assertTrue(x:permute(3, 1, 2):equal(x:permute(-1, 1, -2)))
+  lu.assertTrue(x:flatten(2, 3):equal(x:flatten(-2, -1)))
+  lu.assertTrue(x:sum({1, 3}):equal(x:sum({-3, -1})))
+  lu.assertTrue(x:diagonal(1, 3):equal(x:diagonal(-3, -1)))
+end
+
+function TestShapes:test_softmax_needs_a_dimension()
+  for _, name in ipairs {"softmax", "log_softmax"} do
+    support.assert_error(name .. ": the dimension is missing: x:" .. name .. "(-1)", saros[name],
+      T {1.0})
+  end
+end
+
+function TestShapes:test_dtypes()
+  local x = T {1.5}
+  lu.assertEquals({x:type(), x:type("float64").dtype, x:type_as(T {1}).dtype, x:int().dtype},
+    {"float32", "float64", "int64", "int64"})
+  lu.assertTrue(x.dtype == saros.float32)
+  lu.assertEquals(saros.zeros(1, {dtype = saros.int64}).dtype, "int64")
+  lu.assertEquals(x:tolist(), {1.5})
+end
+
+-- ---- made of others -------------------------------------------------------------------------
+
+local TestComposed = {}
+
+function TestComposed:test_cumprod()
+  equals(T {2.0, 3.0, 4.0}:cumprod(1), {2, 6, 24})
+  equals(T {{1, 2}, {3, 4}}:cumprod(1), {{1, 2}, {3, 8}}, "int64")
+  equals(T {true, false, true}:cumprod(1), {1, 0, 0}, "int64")
+end
+
+function TestComposed:test_triangles()
+  local x = saros.arange(1, 13):view(3, 4)
+  equals(x:tril(), {{1, 0, 0, 0}, {5, 6, 0, 0}, {9, 10, 11, 0}}, "int64")
+  equals(x:triu(), {{1, 2, 3, 4}, {0, 6, 7, 8}, {0, 0, 11, 12}})
+  equals(x:tril(-1), {{0, 0, 0, 0}, {5, 0, 0, 0}, {9, 10, 0, 0}})
+  equals(saros.triu(x, {diagonal = 1}), {{0, 2, 3, 4}, {0, 0, 7, 8}, {0, 0, 0, 12}})
+  equals(saros.ones(2, 2, 2, {dtype = "bool"}):tril(),
+    {{{true, false}, {true, true}}, {{true, false}, {true, true}}}, "bool")
+  support.assert_error("tril: 2 dimensions or more expected, got tensor [3]", saros.tril,
+    saros.ones(3))
+end
+
+function TestComposed:test_bincount()
+  equals(T {3, 1, 3}:bincount(), {1, 0, 2}, "int64")
+  equals(T {3, 1, 3}:bincount {minlength = 5}, {1, 0, 2, 0, 0})
+  equals(T {3, 1, 3}:bincount(T {0.5, 1.0, 2.0}), {1, 0, 2.5}, "float32")
+  equals(saros.empty(0, {dtype = "int64"}):bincount(nil, 2), {0, 0})
+  support.assert_error("bincount: value 0: values count from 1", saros.bincount, T {1, 0})
+  support.assert_error("bincount: value -1", saros.bincount, T {1, -1})
+  support.assert_error("bincount: int64 values in one dimension", saros.bincount, T {1.0})
+end
+
+function TestComposed:test_unique()
+  local values, inverse, counts = T {{3, 1}, {3, 2}}:unique {
+    return_inverse = true, return_counts = true,
+  }
+  equals(values, {1, 2, 3}, "int64")
+  equals(inverse, {{3, 1}, {3, 2}}, "int64")
+  equals(counts, {1, 1, 2}, "int64")
+  equals(values[inverse], {{3, 1}, {3, 2}})
+  local v, c = T {0.5, 0.5}:unique {return_counts = true}
+  equals(v, {0.5})
+  equals(c, {2})
+  equals(T {true, false, true}:unique(), {false, true}, "bool")
+  equals(T(7):unique(), {7})
+  lu.assertEquals(saros.empty(0):unique():numel(), 0)
+  lu.assertEquals(T {nan, 1.0, nan}:unique():numel(), 3)
+end
+
+function TestComposed:test_meshgrid()
+  local a, b = saros.meshgrid(T {1, 2}, T {3, 4, 5})
+  equals(a, {{1, 1, 1}, {2, 2, 2}})
+  equals(b, {{3, 4, 5}, {3, 4, 5}})
+  local x, y = saros.meshgrid({T {1, 2}, T {3, 4, 5}}, {indexing = "xy"})
+  equals(x, {{1, 2}, {1, 2}, {1, 2}})
+  equals(y, {{3, 3}, {4, 4}, {5, 5}})
+  equals(saros.meshgrid(T {1, 2}), {1, 2})
+  support.assert_error("meshgrid: item 1 has more than one dimension", saros.meshgrid, T {{1}})
+  support.assert_error("meshgrid: at least one tensor", saros.meshgrid)
+end
+
+function TestComposed:test_logspace()
+  support.assert_close(saros.logspace(0, 2, 3), T {1.0, 10.0, 100.0}, 1e-6)
+  local x = saros.logspace(0, 3, 4, {base = 2, dtype = "float64", requires_grad = true})
+  equals(x:detach(), {1, 2, 4, 8}, "float64")
+  lu.assertTrue(x.requires_grad and x.is_leaf)
+  equals(saros.logspace(1, 2, 2, 3.0), {3, 9})
+  support.assert_error("logspace: base must be a number", saros.logspace, 0, 1, 2, {base = "e"})
+end
+
+support.run {
+  TestEinsum = TestEinsum, TestArithmetic = TestArithmetic, TestIndexing = TestIndexing,
+  TestComparing = TestComparing, TestShapes = TestShapes, TestComposed = TestComposed,
+}

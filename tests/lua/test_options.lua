@@ -133,9 +133,12 @@ function TestSaros:test_types()
     "is_parameter", "grad_fn"} do
     attributes[name] = true
   end
+  local described = {}
   for name in tensor:gmatch("@field ([%w_]+)") do
+    described[name] = true
     lu.assertTrue(core.methods[name] ~= nil or attributes[name], "no method " .. name)
   end
+  for name in pairs(core.methods) do lu.assertTrue(described[name], "no type of " .. name) end
   for name in functions:gmatch("@field ([%w_]+)") do lu.assertNotNil(saros[name], name) end
 end
 

@@ -182,6 +182,7 @@ TestIndex = wrong.tests {
   {"set_string", function() x[1] = "1" end, "index", "string"},
   {"set_nil", function() x[1] = nil end, "index", "nil"},
   {"set_shape", function() x[1] = saros.ones(4) end, "index: ", "[4]", "[3]"},
+  {"get_by_ids_in_list", function() return x[{ {}, ids }] end, "index: ", "index_select(2, ids)"},
   {"set_by_ids_beyond", function() x[ids + 1] = 1 end, "index: index 3 in dimension 1 of size 2"},
   {"set_by_ids_float", function() x[v] = 1 end, "index: index must be int64, got float32"},
   {"set_by_ids_shape", function() x[ids] = saros.ones(4) end, "index: a value of shape [4]",

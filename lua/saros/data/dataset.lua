@@ -23,7 +23,7 @@ local Dataset = class.extend(nil, "Dataset")
 dataset.Dataset = Dataset
 
 -- dataset[3] is an item, dataset.name a method or nil.
-local function index_of(c)
+function Dataset._index_of(c)
   return function(self, key)
     if math.type(key) ~= "integer" then return c[key] end
     if key < 1 or key > #self then return nil end
@@ -31,7 +31,7 @@ local function index_of(c)
   end
 end
 
-Dataset.__index = index_of(Dataset)
+Dataset.__index = Dataset._index_of(Dataset)
 
 --- A new class of data sets. Give it `__len` and `get`.
 ---@param name string
@@ -40,9 +40,7 @@ function Dataset:extend(name)
   if type(self) ~= "table" or type(name) ~= "string" then
     fail("extend: call it with a colon and a name, data.Dataset:extend(\"Name\")")
   end
-  local new = class.extend(self, name)
-  new.__index = index_of(new)
-  return new
+  return class.extend(self, name)
 end
 
 function Dataset:__len()

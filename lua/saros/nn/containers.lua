@@ -1,7 +1,7 @@
 -- nn.Sequential, nn.ModuleList, nn.ModuleDict.
 --
--- Their parts are seq[1], seq[2], ...; printed and in a state_dict they have the
--- names that PyTorch gives them: "0", "1", ...
+-- Their parts are seq[1], seq[2], ..., the last one seq[-1]; printed and in a state_dict
+-- they have the names that PyTorch gives them: "0", "1", ...
 
 local options = require "saros.options"
 local parts = require "saros.nn.module"
@@ -43,11 +43,32 @@ local function extend_with(self, modules)
   return self
 end
 
+-- list[-1] is the last module.
+local function index_of(c)
+  return function(self, key)
+    if math.type(key) == "integer" and key < 0 then return rawget(self, #self + 1 + key) end
+    return c[key]
+  end
+end
+
+local function assign(self, key, value)
+  if math.type(key) == "integer" and key < 0 then
+    if key < -#self then fail("%s: item %d of %d modules", self.__name, key, #self) end
+    key = #self + 1 + key
+  end
+  Module.__newindex(self, key, value)
+end
+
+local function with_items(c)
+  c._index_of, c.__index, c.__newindex = index_of, index_of(c), assign
+  return c
+end
+
 -- ---- Sequential --------------------------------------------------------------------
 
 ---@class saros.nn.Sequential: saros.nn.Module
 ---@overload fun(...: saros.nn.Module): self
-local Sequential = Module:extend("Sequential")
+local Sequential = with_items(Module:extend("Sequential"))
 
 --- Modules that run one after the other, each on what the one before gave.
 function Sequential:init(...)
@@ -73,7 +94,7 @@ end
 
 ---@class saros.nn.ModuleList: saros.nn.Module
 ---@overload fun(modules?: saros.nn.Module[]): self
-local ModuleList = Module:extend("ModuleList")
+local ModuleList = with_items(Module:extend("ModuleList"))
 
 --- A list of modules: list[i], #list, ipairs(list).
 function ModuleList:init(...)
