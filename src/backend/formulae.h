@@ -30,6 +30,7 @@
 #define SR_BACKEND_FORMULAE_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -116,26 +117,27 @@ SR_FORMULA double SR_NAME(f64, fmod)(double a, double b) { return fmod(a, b); }
 
 /* ---- the same text for every element type ------------------------------------- */
 
-#define SR_FORMULAE_COMPARE(type, tag)                                                         \
-  SR_FORMULA type SR_NAME(tag, min)(type x, type bound) { return x > bound ? bound : x; }      \
-  SR_FORMULA type SR_NAME(tag, max)(type x, type bound) { return x < bound ? bound : x; }      \
-  SR_FORMULA type SR_NAME(tag, nan_min)(type a, type b) { return (a < b) | (a != a) ? a : b; } \
-  SR_FORMULA type SR_NAME(tag, nan_max)(type a, type b) { return (a > b) | (a != a) ? a : b; }
+#define SR_FORMULAE_COMPARE(type, tag)                                                           \
+  SR_FORMULA type SR_NAME(tag, min)(type x, type bound) { return x > bound ? bound : x; }        \
+  SR_FORMULA type SR_NAME(tag, max)(type x, type bound) { return x < bound ? bound : x; }        \
+  SR_FORMULA bool SR_NAME(tag, is_nan)(type x) { return x != x; }                                \
+  SR_FORMULA type SR_NAME(tag, nan_min)(type a, type b) { return ((a < b) | (a != a)) ? a : b; } \
+  SR_FORMULA type SR_NAME(tag, nan_max)(type a, type b) { return ((a > b) | (a != a)) ? a : b; }
 
 /* a = b q + r with r between 0 and b: q is floor_divide, r remainder (Python's rules,
  * as torch.floor_divide and torch.remainder). fmod is exact; the quotient
  * (a - r) / b is within a rounding of an integer. */
-#define SR_FORMULAE_DIVIDE(type, tag)                                 \
-  SR_FORMULA type SR_NAME(tag, remainder)(type a, type b) {           \
-    type r = SR_NAME(tag, fmod)(a, b);                                \
-    return (r != 0) & ((b < 0) != (r < 0)) ? r + b : r;               \
-  }                                                                   \
-  SR_FORMULA type SR_NAME(tag, floor_divide)(type a, type b) {        \
-    type r = SR_NAME(tag, fmod)(a, b);                                \
-    type q = (a - r) / b - ((r != 0) & ((b < 0) != (r < 0)) ? 1 : 0); \
-    type whole = SR_NAME(tag, floor)(q);                              \
-    whole = q - whole > (type)0.5 ? whole + 1 : whole;                \
-    return b == 0 ? a / b : q != 0 ? whole : (type)0 * (a / b);       \
+#define SR_FORMULAE_DIVIDE(type, tag)                                   \
+  SR_FORMULA type SR_NAME(tag, remainder)(type a, type b) {             \
+    type r = SR_NAME(tag, fmod)(a, b);                                  \
+    return ((r != 0) & ((b < 0) != (r < 0))) ? r + b : r;               \
+  }                                                                     \
+  SR_FORMULA type SR_NAME(tag, floor_divide)(type a, type b) {          \
+    type r = SR_NAME(tag, fmod)(a, b);                                  \
+    type q = (a - r) / b - (((r != 0) & ((b < 0) != (r < 0))) ? 1 : 0); \
+    type whole = SR_NAME(tag, floor)(q);                                \
+    whole = q - whole > (type)0.5 ? whole + 1 : whole;                  \
+    return b == 0 ? a / b : q != 0 ? whole : (type)0 * (a / b);         \
   }
 
 SR_FORMULAE_COMPARE(float, f32)
@@ -292,6 +294,10 @@ static inline int64_t sr__i64_ceil(int64_t x) { return x; }
 static inline int64_t sr__i64_rint(int64_t x) { return x; }
 static inline int64_t sr__i64_trunc(int64_t x) { return x; }
 static inline int64_t sr__i64_abs(int64_t x) { return x < 0 ? (int64_t)(0 - (uint64_t)x) : x; }
+static inline bool sr__i64_is_nan(int64_t x) {
+  (void)x;
+  return false;
+}
 static inline int64_t sr__i64_nan_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t sr__i64_nan_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -304,7 +310,7 @@ static inline int64_t sr__i64_floor_divide(int64_t a, int64_t b) {
 static inline int64_t sr__i64_remainder(int64_t a, int64_t b) {
   if (b == -1) return 0;
   int64_t r = a % b;
-  return (r != 0) & ((r < 0) != (b < 0)) ? r + b : r;
+  return ((r != 0) & ((r < 0) != (b < 0))) ? r + b : r;
 }
 
 static inline int64_t sr__i64_fmod(int64_t a, int64_t b) { return b == -1 ? 0 : a % b; }

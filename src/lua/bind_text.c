@@ -111,7 +111,7 @@ static int strip_marks(lua_State *L) { return map_text(L, "strip_marks", sr_utf8
 /* The only character of the string at i. */
 static int32_t check_character(lua_State *L, int i, const char *function) {
   size_t size, at = 0;
-  int32_t c;
+  int32_t c = 0;
   const char *s = lua_tolstring(L, i, &size);
   check_valid(L, s, size, 0, function);
   if (!size || sr_utf8_next(s, size, &at, &c) || at < size)

@@ -1,5 +1,8 @@
 /* backend_reference.h: the lines of pointwise.def computed one number at a time, for the
  * tests of the kernels. Floating lines in double, integer ones in int64. */
+#ifndef SR_TESTS_BACKEND_REFERENCE_H
+#define SR_TESTS_BACKEND_REFERENCE_H
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -120,3 +123,5 @@ static inline value reference_integer(sr_map map, const int64_t in[3], int64_t p
 }
 #undef T
 #undef SR_TAG
+
+#endif

@@ -1,4 +1,7 @@
 /* backend_values.h: what the tests of CPU kernels share. Include it after cmocka.h. */
+#ifndef SR_TESTS_BACKEND_VALUES_H
+#define SR_TESTS_BACKEND_VALUES_H
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,3 +59,5 @@ static inline int start(void **state) {
   (void)state;
   return sr_start() != SR_OK;
 }
+
+#endif

@@ -2,6 +2,9 @@
  *
  * Made with torch._tensor_str._tensor_str(t, 0), `True` and `False` in small letters.
  * Consecutive values (0, 1, 2 ...) are not listed: `values` is NULL then. */
+#ifndef SR_TESTS_FORMAT_CASES_H
+#define SR_TESTS_FORMAT_CASES_H
+
 #include <math.h>
 #include <stdint.h>
 
@@ -275,3 +278,5 @@ static const format_case format_cases[] = {
      "  [2800, 2801, 2802,  ..., 2897, 2898, 2899],\n"
      "  [2900, 2901, 2902,  ..., 2997, 2998, 2999]]]"},
 };
+
+#endif

@@ -211,7 +211,8 @@ function TestSystem:test_terminal()
   for _, stream in ipairs{"stdin", "stdout", "stderr"} do
     lu.assertEquals(type(core.is_terminal(stream)), "boolean")
   end
-  lu.assertErrorMsgContains("is_terminal: stream 'x'", core.is_terminal, "x")
+  lu.assertErrorMsgContains("is_terminal: stream must be one of 'stdin', 'stdout', 'stderr'",
+    core.is_terminal, "x")
   lu.assertTrue(math.type(core.terminal_width()) == "integer" and core.terminal_width() > 0)
 end
 

@@ -160,7 +160,7 @@ TestIndex = wrong.tests {
   {"list_beyond", function() local _ = x[{2, 4}] end, "index", "position 4", "size 3"},
   {"list_too_long", function() local _ = x[{1, 1, 1}] end, "index", "3 positions", "2 dim"},
   {"list_string", function() local _ = x[{"a"}] end, "index", "string"},
-  {"list_tensor", function() local _ = x[{ids}] end, "index", "userdata"},
+  {"list_tensor", function() local _ = x[{ids}] end, "index", "x[ids]"},
   {"list_names", function() local _ = x[{first = 1}] end, "index", "names as keys"},
   {"range_zero", function() local _ = x[{{0, 1}}] end, "index", "{0, 1}"},
   {"range_beyond", function() local _ = x[{{1, 3}}] end, "index", "{1, 3}", "size 2"},

@@ -25,12 +25,24 @@ static const char *const isa_names[SR_ISAS] = {
 const char *sr__cpu_isa_name(sr_isa isa) { return isa_names[isa]; }
 const char *sr_cpu_kernels(void) { return isa_names[sr__cpu_isa_in_use]; }
 
-/* The levels of the x86-64 psABI that CMakeLists.txt compiles the kernels for. */
+/* The levels of the x86-64 psABI that CMakeLists.txt compiles the kernels for. Clang learned
+ * their names late: the newest instructions of each tell as much. */
+#if defined(__clang__)
+#define SR_SUPPORTS(feature) __builtin_cpu_supports(feature)
+#define SR_SUPPORTS_V3 (SR_SUPPORTS("avx2") && SR_SUPPORTS("fma") && SR_SUPPORTS("bmi2"))
+#define SR_SUPPORTS_V4                                                    \
+  (SR_SUPPORTS_V3 && SR_SUPPORTS("avx512f") && SR_SUPPORTS("avx512bw") && \
+   SR_SUPPORTS("avx512cd") && SR_SUPPORTS("avx512dq") && SR_SUPPORTS("avx512vl"))
+#else
+#define SR_SUPPORTS_V3 __builtin_cpu_supports("x86-64-v3")
+#define SR_SUPPORTS_V4 __builtin_cpu_supports("x86-64-v4")
+#endif
+
 static sr_isa best_isa(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("x86-64-v4")) return SR_ISA_avx512;
-  if (__builtin_cpu_supports("x86-64-v3")) return SR_ISA_avx2;
+  if (SR_SUPPORTS_V4) return SR_ISA_avx512;
+  if (SR_SUPPORTS_V3) return SR_ISA_avx2;
 #endif
   return SR_ISA_baseline;
 }

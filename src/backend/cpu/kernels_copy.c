@@ -17,7 +17,7 @@
 
 /* Toward 0; what does not fit (and NaN) gives INT64_MIN, as the instruction of x86 does. */
 static inline int64_t to_integer(double x) {
-  return (x >= -0x1p63) & (x < 0x1p63) ? (int64_t)x : INT64_MIN;
+  return ((x >= -0x1p63) & (x < 0x1p63)) ? (int64_t)x : INT64_MIN;
 }
 
 #define SR_TO_float32(x) ((float)(x))

@@ -1,6 +1,5 @@
 /* kernels_map_int64.c: pointwise kernels on int64 elements (see map_lines.h).
- * Arithmetic wraps around. */
-#pragma GCC optimize("wrapv")
+ * Arithmetic wraps around (-fwrapv). */
 #include <stdint.h>
 
 /* Bounds given as floating numbers, held to the range of int64. */

@@ -1,6 +1,5 @@
 /* kernels_reduce_int64.c: reductions of int64 elements (see reduce_lines.h). Sums and
- * products wrap around. */
-#pragma GCC optimize("wrapv")
+ * products wrap around (-fwrapv). */
 #define T int64_t
 #define SR_TAG i64
 #define SR_FIELD integer

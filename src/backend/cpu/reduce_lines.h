@@ -82,18 +82,18 @@ SR_REDUCE_LIST
 static int64_t find(int64_t n, const void *values, sr__partial value) {
   const T *x = values;
   const T wanted = (T)value.SR_FIELD;
-  const bool nan = wanted != wanted;
+  const bool nan = SR_F(is_nan)(wanted);
   int64_t i = 0;
   for (; i + SR_LANES <= n; i += SR_LANES) {
     int found = 0;
     _Pragma("omp simd reduction(| : found)") for (int lane = 0; lane < SR_LANES; lane++) {
       const T v = x[i + lane];
-      found |= (v == wanted) | (nan & (v != v));
+      found |= (v == wanted) | (nan & SR_F(is_nan)(v));
     }
     if (found) break;
   }
   for (; i < n; i++)
-    if ((x[i] == wanted) | (nan & (x[i] != x[i]))) return i;
+    if ((x[i] == wanted) | (nan & SR_F(is_nan)(x[i]))) return i;
   return n;
 }
 
