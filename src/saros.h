@@ -100,6 +100,8 @@ sr_status sr_start(void);
 
 /* Instruction set in use: "avx512", "avx2" or "baseline". */
 const char *sr_cpu_kernels(void);
+/* What computes large products on the CPU: "BLIS 0.9.0, zen3". */
+const char *sr_product_library(void);
 
 /* Threads that a large kernel may use; results do not depend on it. */
 sr_status sr_set_num_threads(int n);

@@ -95,6 +95,18 @@ static bool run_configuration(lua_State *L, const sr__options *options) {
   return !options->seed || configure_integer(L, "manual_seed", options->seed);
 }
 
+/* require "saros.doctor".run(): whether all is well. */
+static bool run_doctor(lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "saros.doctor");
+  int status = sr__call(L, 1, 1);
+  if (status == LUA_OK) {
+    lua_getfield(L, -1, "run");
+    status = sr__call(L, 0, 1);
+  }
+  return sr__report(L, status) && lua_toboolean(L, -1);
+}
+
 /* -l mod, -l g=mod; "mod-v2" becomes the global "mod". */
 static bool run_require(lua_State *L, const char *what) {
   const char *equals = strchr(what, '=');
@@ -176,6 +188,10 @@ static int protected_main(lua_State *L) {
   lua_gc(L, LUA_GCGEN, 0, 0);
   sr_lua_preload(L);
   make_arg(L, argv, &options);
+  if (options.doctor) {
+    lua_pushboolean(L, run_configuration(L, &options) && run_doctor(L));
+    return 1;
+  }
   bool good = (options.no_env || run_init(L)) && run_configuration(L, &options) &&
               run_actions(L, argv, &options) &&
               (!options.script || run_script(L, argv, &options)) && run_rest(L, &options);

@@ -16,6 +16,7 @@ const char sr__options_usage[] =
     "  --device NAME  make tensors on this device: cpu, cuda, cuda:1\n"
     "  --seed N       seed the random numbers\n"
     "  --threads N    threads that a large operation may use\n"
+    "  --doctor       check the kernels, show devices, data and surroundings, and stop\n"
     "  --version      show version information and stop\n"
     "  --help         show this and stop\n"
     "  --             stop handling options\n"
@@ -41,6 +42,7 @@ static bool read_long(char **argv, int *i, sr__options *options) {
                 {"threads", offsetof(sr__options, threads)}};
   if (!strcmp(argv[*i], "--help")) return options->help = true;
   if (!strcmp(argv[*i], "--version")) return options->only_version = true;
+  if (!strcmp(argv[*i], "--doctor")) return options->doctor = true;
   for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
     const char *value = long_value(argv, i, values[k].name);
     if (!value) continue;
@@ -91,9 +93,7 @@ char sr__options_action(char **argv, int *i, const char **value) {
   const char *word = argv[(*i)++];
   *value = NULL;
   if (word[1] == '-') { /* was found right: a value of its own follows unless it has "=" */
-    if (strcmp(word, "--") && strcmp(word, "--help") && strcmp(word, "--version") &&
-        !strchr(word, '='))
-      ++*i;
+    if (strcmp(word, "--") && !strchr(word, '=')) ++*i; /* those without value stop before */
     return 0;
   }
   if (word[1] == 'W') return 'W';

@@ -11,6 +11,7 @@ typedef struct {
   bool no_env;       /* -E */
   bool help;         /* --help */
   bool only_version; /* --version: nothing else is done */
+  bool doctor;       /* --doctor: the same */
   int first_free;    /* options end before this one; argv[first_free] is the script, if any */
   bool script;       /* there is one */
   const char *device, *seed, *threads; /* NULL where not given */

@@ -120,6 +120,12 @@ static int cpu_kernels(lua_State *L) {
   return 1;
 }
 
+/* product_library(): what computes large products on the CPU */
+static int product_library(lua_State *L) {
+  lua_pushstring(L, sr_product_library());
+  return 1;
+}
+
 static int cuda_device_count(lua_State *L) {
   sr_arguments(L, "device_count", no_names);
   lua_pushinteger(L, sr_device_count("cuda"));
@@ -144,6 +150,7 @@ void sr_bind_system(lua_State *L) {
                                          {"set_num_threads", set_num_threads, false},
                                          {"get_num_threads", get_num_threads, false},
                                          {"cpu_kernels", cpu_kernels, false},
+                                         {"product_library", product_library, false},
                                          {NULL, NULL, false}};
   static const luaL_Reg cuda[] = {
       {"is_available", cuda_is_available}, {"device_count", cuda_device_count}, {NULL, NULL}};

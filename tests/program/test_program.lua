@@ -140,6 +140,28 @@ function tests.version_and_help()
   equal(saros("--help").code, 0)
 end
 
+function tests.doctor()
+  for _, isa in ipairs {"", "baseline"} do
+    local command = "SAROS_ISA=%s SAROS_DATA=%s %s --doctor --threads=1 -e 'print(1)'"
+    local r = run.shell(command:format(isa, run.quote(folder), run.program))
+    equal(r.err, "")
+    equal(r.code, 0)
+    contains(r.out, "\nthreads           1\n")
+    contains(r.out, "\ndevices           cpu")
+    contains(r.out, folder .. " (SAROS_DATA): script.lua")
+    contains(r.out, "\nrandom numbers    PyTorch's\n")
+    assert(r.out:find("\n  large products  [%d.e-]+ +[%d.e-]+\n"), r.out)
+    assert(r.out:find("\n  recurrence      [%d.e-]+ +[%d.e-]+\n"), r.out)
+    equal(r.out:match("[^\n]*\n$"), "all is well\n")
+  end
+  local spoiled = saros([[-e 'local core = require "saros.core" core.tanh = core.sigmoid' ]]
+    .. [[-e 'print(require("saros.doctor").run())']])
+  assert(spoiled.out:find("\n  tanh +[%d.e+-]+ +[%d.e+-]+  WRONG\n"), spoiled.out)
+  contains(spoiled.out, "cannot be trusted\nfalse\n")
+  contains(saros("--doctor --device no_such_device").err, "saros: ")
+  contains(saros("--help").out, "  --doctor ")
+end
+
 function tests.scripts_get_no_globals()
   equal(saros([[-e 'print(saros, nn, optim, data, text)']]).out, "nil\tnil\tnil\tnil\tnil\n")
   equal(saros("", "print(saros, nn)").out, "nil\tnil\n")

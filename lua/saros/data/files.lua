@@ -49,8 +49,9 @@ local function program_folder()
   end
 end
 
--- Folders that may hold data sets, best first: {folder, what it is}.
-local function places()
+--- Folders that may hold data sets, best first: {folder, what it is}.
+---@return string[][]
+function files.places()
   local list = {}
   local function add(folder, what)
     if folder and folder ~= "" then list[#list + 1] = {folder, what} end
@@ -77,8 +78,10 @@ local function places()
   return list
 end
 
--- scripts/../data -> data
-local function shorten(path)
+--- scripts/../data -> data
+---@param path string
+---@return string
+function files.shorten(path)
   local parts = {}
   for part in path:gmatch("[^/]+") do
     if part == ".." and #parts > 0 and parts[#parts] ~= ".." then
@@ -111,9 +114,9 @@ function files.path(name)
     fail("%s: the name of a data set expected, got %s", where, show(name))
   end
   local searched, seen = {}, {}
-  for _, place in ipairs(places()) do
+  for _, place in ipairs(files.places()) do
     local path = place[1]:gsub("/+$", "") .. "/" .. name
-    local short = shorten(path)
+    local short = files.shorten(path)
     if core.file_exists(path) then
       if core.file_exists(short) then path = short end
       tell(name, path, place[2])

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <blis.h>
@@ -376,4 +377,12 @@ sr_status sr__cpu_products_start(void) {
   sr__free(room, ROOM * sizeof(float));
   if (!own_work) return sr__fail(SR_STATE, "start: the product kernels give wrong results here");
   return SR_OK;
+}
+
+const char *sr_product_library(void) {
+  static char text[96];
+  if (!blis_works) return "own kernels (BLIS gives wrong results here)";
+  snprintf(text, sizeof text, "BLIS %s, %s", bli_info_get_version_str(),
+           bli_arch_string(bli_arch_query_id()));
+  return text;
 }
