@@ -13,7 +13,7 @@
             .defaults = (const double[2]){p_, q_},                                           \
             .differentiable = !((uses_)&SR_NO_GRADIENT),                                     \
             .in_place = SR_HAS_METHOD(kind_),                                                \
-            .internal = (kind_) == SR_INNER,                                                  \
+            .internal = (kind_) == SR_INNER,                                                 \
             .returns_bool = (kind_) == SR_TEST || (kind_) == SR_LOGIC,                       \
             .low = low_,                                                                     \
             .high = high_},                                                                  \
@@ -30,7 +30,7 @@
             .defaults = (const double[2]){p_, q_},                                                 \
             .differentiable = !((uses_a_) & (uses_b_)&SR_NO_GRADIENT),                             \
             .in_place = SR_HAS_METHOD(kind_),                                                      \
-            .internal = (kind_) == SR_INNER,                                                        \
+            .internal = (kind_) == SR_INNER,                                                       \
             .returns_bool = (kind_) == SR_TEST || (kind_) == SR_LOGIC,                             \
             .low = low_,                                                                           \
             .high = high_},                                                                        \

@@ -14,9 +14,9 @@ sr_status sr__fail(sr_status status, const char *format, ...)
 sr_status sr__fail_in(sr_status status, const char *name) __attribute__((cold));
 
 /* Return from the enclosing function if `call` fails. */
-#define SR_TRY(call)                        \
-  do {                                      \
-    sr_status sr_try_status = (call);       \
+#define SR_TRY(call)                         \
+  do {                                       \
+    sr_status sr_try_status = (call);        \
     if (sr_try_status) return sr_try_status; \
   } while (0)
 

@@ -306,10 +306,9 @@ static sr_status count_steps(const sr_tensor *falling, sr_tensor **out) {
   int64_t batch = falling->numel, steps = batch ? length[0] : 0, alive = batch;
   for (int64_t k = 0; k < batch; k++)
     if (length[k] < 0 || (k && length[k] > length[k - 1]))
-      return sr__fail(
-          SR_ARGUMENT,
-          "PackedSequence: lengths must not be negative and not grow, got %lld at %lld",
-          (long long)length[k], (long long)k + 1);
+      return sr__fail(SR_ARGUMENT,
+                      "PackedSequence: lengths must not be negative and not grow, got %lld at %lld",
+                      (long long)length[k], (long long)k + 1);
   SR_TRY(sr__empty(sr__backend(SR_CPU), SR_int64, 1, &steps, out));
   int64_t *sizes = sr__data(*out);
   for (int64_t t = 0; t < steps; t++) {

@@ -360,14 +360,10 @@ sr_status sr_tensor_read(const sr_tensor *t, void *values) {
 
 sr_scalar sr__scalar_at(sr_dtype dtype, const void *value) {
   switch (dtype) {
-    case SR_float32:
-      return sr_number(*(const float *)value);
-    case SR_float64:
-      return sr_number(*(const double *)value);
-    case SR_int64:
-      return sr_integer(*(const int64_t *)value);
-    default:
-      return sr_integer(*(const uint8_t *)value);
+    case SR_float32: return sr_number(*(const float *)value);
+    case SR_float64: return sr_number(*(const double *)value);
+    case SR_int64: return sr_integer(*(const int64_t *)value);
+    default: return sr_integer(*(const uint8_t *)value);
   }
 }
 

@@ -19,6 +19,7 @@ typedef struct {
   const char *text;
 } format_case;
 
+/* clang-format off: a table, one case a line or two */
 static const format_case format_cases[] = {
     {"number", SR_float32, 0, {0}, (float[]){0.53123456f}, "0.5312"},
     {"whole_number", SR_float32, 0, {0}, (float[]){3.0f}, "3."},
@@ -278,5 +279,6 @@ static const format_case format_cases[] = {
      "  [2800, 2801, 2802,  ..., 2897, 2898, 2899],\n"
      "  [2900, 2901, 2902,  ..., 2997, 2998, 2999]]]"},
 };
+/* clang-format on */
 
 #endif

@@ -127,8 +127,8 @@ local function wait_for_prompt(path, from)
 end
 
 -- What a session shows, in a process that takes the place of its shell (a shell would
--- note Ctrl-C, too, and end with a status of its own). A step is some input, then a prompt is waited for; {input}
--- is given half a second to have its effect.
+-- note Ctrl-C, too, and end with a status of its own). A step is some input, then a prompt is
+-- waited for; {input} is given half a second to have its effect.
 local function session(steps, state)
   local folder = run.folder()
   local path = run.write(folder .. "/shown", "")
