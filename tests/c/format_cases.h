@@ -19,7 +19,8 @@ typedef struct {
   const char *text;
 } format_case;
 
-/* clang-format off: a table, one case a line or two */
+/* A table, one case a line or two. */
+/* clang-format off */
 static const format_case format_cases[] = {
     {"number", SR_float32, 0, {0}, (float[]){0.53123456f}, "0.5312"},
     {"whole_number", SR_float32, 0, {0}, (float[]){3.0f}, "3."},
