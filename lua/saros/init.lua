@@ -25,16 +25,6 @@ for name, value in pairs(core) do saros[name] = value end
 -- core's save and load take lists; the library's take tables.
 saros.save, saros.load = nil, nil
 
--- Functions made of others, methods too but for those that make a tensor.
-local function composed(name)
-  return function(...) return require("saros.composed")[name](...) end
-end
-for _, name in ipairs {"isclose", "allclose", "equal", "tril", "triu", "bincount", "unique"} do
-  saros[name] = composed(name)
-  core.methods[name] = saros[name]
-end
-for _, name in ipairs {"meshgrid", "logspace"} do saros[name] = composed(name) end
-
 local loaders = {}
 for _, part in ipairs {
   "nn", "optim", "data", "text", "metrics", "plot", "progress", "script",
@@ -46,8 +36,18 @@ end
 for name, file in pairs {
   save = "archive", load = "archive", sequence_mask = "masks", sample = "sampling",
   beam_search = "beam", save_checkpoint = "checkpoint", load_checkpoint = "checkpoint",
+  isclose = "composed", allclose = "composed", equal = "composed", tril = "composed",
+  triu = "composed", bincount = "composed", unique = "composed", meshgrid = "composed",
+  logspace = "composed",
 } do
   loaders[name] = function() return require("saros." .. file)[name] end
+end
+-- Functions that are methods, too.
+for _, name in ipairs {"isclose", "allclose", "equal", "tril", "triu", "bincount", "unique"} do
+  core.methods[name] = function(...)
+    core.methods[name] = saros[name]
+    return saros[name](...)
+  end
 end
 
 return namespace.lazy("saros", saros, loaders)

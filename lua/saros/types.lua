@@ -105,16 +105,16 @@
 ---@field elu_ fun(self: saros.Tensor, alpha?: number): saros.Tensor
 ---@field softplus fun(self: saros.Tensor, beta?: number, threshold?: number): saros.Tensor
 ---@field softplus_ fun(self: saros.Tensor, beta?: number, threshold?: number): saros.Tensor
----@field clamp fun(self: saros.Tensor, min?: saros.Number, max?: saros.Number): saros.Tensor Also clip.
+---@field clamp fun(self: saros.Tensor, min?: saros.Number, max?: saros.Number): saros.Tensor
 ---@field clamp_ fun(self: saros.Tensor, min?: saros.Number, max?: saros.Number): saros.Tensor
----@field clip fun(self: saros.Tensor, min?: saros.Number, max?: saros.Number): saros.Tensor
----@field clip_ fun(self: saros.Tensor, min?: saros.Number, max?: saros.Number): saros.Tensor
+---@field clip fun(self: saros.Tensor, min?: saros.Number, max?: saros.Number): saros.Tensor clamp
+---@field clip_ fun(self: saros.Tensor, min?: saros.Number, max?: saros.Number): saros.Tensor clamp_
 ---@field clamp_min fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field clamp_min_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field clamp_max fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field clamp_max_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field absolute fun(self: saros.Tensor): saros.Tensor abs
----@field absolute_ fun(self: saros.Tensor): saros.Tensor
+---@field absolute_ fun(self: saros.Tensor): saros.Tensor abs_
 ---@field negative fun(self: saros.Tensor): saros.Tensor neg
 ---@field add fun(self: saros.Tensor, other: saros.Number): saros.Tensor
 ---@field add_ fun(self: saros.Tensor, other: saros.Number): saros.Tensor

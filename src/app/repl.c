@@ -262,8 +262,8 @@ static void show_banner(lua_State *L) {
   lua_pushcfunction(L, push_device);
   const char *device = lua_pcall(L, 0, 1, 0) == LUA_OK ? lua_tostring(L, -1) : "cpu";
   int threads = sr_num_threads();
-  printf("saros %s, %s; %s kernels, %d thread%s, device %s. Ctrl-D leaves.\n", SR_VERSION,
-         LUA_RELEASE, sr_cpu_kernels(), threads, threads == 1 ? "" : "s", device);
+  printf("saros %s, %s; %s kernels, %d thread%s, device %s. help() explains, Ctrl-D leaves.\n",
+         SR_VERSION, LUA_RELEASE, sr_cpu_kernels(), threads, threads == 1 ? "" : "s", device);
   lua_pop(L, 1);
 }
 

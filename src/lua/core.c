@@ -25,6 +25,16 @@ static void collect_under_pressure(lua_State *L) {
   sr_memory_on_pressure(collect, main_thread);
 }
 
+/* library_sources(): {module = text} of the embedded library, for its documentation. */
+static int library_sources(lua_State *L) {
+  lua_newtable(L);
+  for (const sr_embedded *module = sr_embedded_modules; module->name; module++) {
+    lua_pushlstring(L, module->source, module->size);
+    lua_setfield(L, -2, module->name);
+  }
+  return 1;
+}
+
 static int open_core(lua_State *L) {
   sr_raise(L, sr_start());
   collect_under_pressure(L);
@@ -48,6 +58,8 @@ static int open_core(lua_State *L) {
   sr_bind_files(L);
   sr_bind_text(L);
   sr_bind_system(L);
+  lua_pushcfunction(L, library_sources);
+  lua_setfield(L, -2, "library_sources");
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "methods"); /* the library adds to them */
   return 1;

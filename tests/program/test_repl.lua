@@ -99,6 +99,24 @@ function tests.library_globals()
   equal(lines "type(saros), type(nn), saros.nn == nn\n", "table\ttable\ttrue\n")
 end
 
+function tests.who()
+  local out = lines("x = saros.ones(2, 3)\nlocal w = saros.zeros(5, {dtype = 'float64', "
+    .. "requires_grad = true})\nmodel = nn.Linear(3, 4)\nn, s, t = 7, 'a', {1, 2}\n_ = 1\nwho()\n")
+  contains(out, "  model  Linear, 16 parameters  (64 bytes)\n  n      7\n  s      \"a\"\n"
+    .. "  t      table of 2\n  w      float64 [5] requires_grad  (40 bytes)\n"
+    .. "  x      float32 [2, 3]  (24 bytes)\ntensors hold ")
+  lacks(out, "saros")
+end
+
+function tests.help()
+  contains(lines "?nn.GRU\n", "nn.GRU(input_size, hidden_size, options)\nGated recurrent unit")
+  contains(lines "help 'softmax'\n", "x:softmax(dim)\n")
+  contains(lines "?\n", "who()")
+  equal(lines "help = 5\nhelp, _G.help\n", "5\t5\n")
+  equal(run.saros([[-e 'help, who = 1, 2' -i]], "help, who\n").out, "1\t2\n")
+  equal(run.saros([[-e 'print(help, who)']]).out, "nil\tnil\n")
+end
+
 function tests.nothing_but_results_without_a_terminal()
   local out, err = lines "1\n"
   equal(out .. err, "1\n")
