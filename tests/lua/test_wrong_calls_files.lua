@@ -232,6 +232,8 @@ TestSystem = wrong.tests {
   {"threads_huge", function() saros.set_num_threads(1 << 40) end, "set_num_threads"},
   {"cuda_arguments", function() saros.cuda.is_available(1) end, "is_available", "1"},
   {"terminal_stream", function() saros.is_terminal("screen") end, "is_terminal", "screen"},
+  {"hold_interrupts", function() saros.hold_interrupts("yes") end, "hold_interrupts", "string"},
+  {"interrupt_seen", function() saros.interrupt_seen(1) end, "interrupt_seen", "1"},
   {"memory_fail_negative", function() saros.memory_fail_at(-1) end, "memory_fail_at", "-1"},
   {"next_allocation_fails", function()
     saros.memory_fail_at(1, true)
