@@ -11,6 +11,8 @@
 -- `saros add.lua --epochs 3 --retrain 1 2` gives {epochs = 3, retrain = true, "1", "2"}. A wrong
 -- command line ends the script with one line that says what is wrong; --help prints what the
 -- script says of itself and its options.
+--
+-- saros.script.run (script_run.lua) keeps a training run in a file.
 
 local core = require "saros.core"
 local options = require "saros.options"
@@ -32,6 +34,12 @@ local kinds = {
     if core.file_exists(word) == "file" then return word end
     return nil, nil, ("there is no file '%s'"):format(word)
   end},
+  ["named file"] = {"NAME=FILE", function(word)
+    local name, path = word:match("^([^=]+)=(.+)$")
+    if not name then return nil, "NAME=FILE" end
+    if core.file_exists(path) == "file" then return {name = name, path = path} end
+    return nil, nil, ("there is no file '%s'"):format(path)
+  end},
   folder = {"FOLDER", function(word)
     if core.file_exists(word) == "directory" then return word end
     return nil, nil, ("there is no folder '%s'"):format(word)
@@ -44,16 +52,16 @@ local kinds = {
   flag = {},
 }
 
-local function program_name()
-  return arg and arg[0] and arg[0]:match("[^/]*$") or "script"
-end
+--- What messages call the script: the name of its file.
+---@return string
+function script.name() return arg and arg[0] and arg[0]:match("[^/]*$") or "script" end
 
 --- End the script: one line on standard error, exit status 2.
 ---@param format string as for string.format
 function script.quit(format, ...)
   local message = select("#", ...) > 0 and format:format(...) or format
   io.stdout:flush()
-  io.stderr:write(program_name(), ": ", message, "\n")
+  io.stderr:write(script.name(), ": ", message, "\n")
   os.exit(2)
 end
 
@@ -61,11 +69,40 @@ local function wrong_line(format, ...)
   script.quit("%s (--help shows the options)", format:format(...))
 end
 
+--- f(...), for what a user's files and disks can spoil: its error ends the script with one line
+--- that says what is wrong with them, without the lines of the script that led there.
+---@param f fun(...): ...
+---@return ... what f returns
+function script.attempt(f, ...) return script.attempt_or("", f, ...) end
+
+--- The same, with an advice that follows the message.
+---@param advice string
+---@param f fun(...): ...
+---@return ... what f returns
+function script.attempt_or(advice, f, ...)
+  local results = table.pack(pcall(f, ...))
+  if not results[1] then
+    script.quit("%s%s", tostring(results[2]):gsub("^[^\n]-:%d+: ", ""), advice)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+--- Say where a picture is, or why there is none: script.tell_picture("loss", plot.lines(...)).
+---@param what string
+---@param file string|nil
+---@param message? string
+function script.tell_picture(what, file, message)
+  print(file and ("%s: %s"):format(what, file) or ("%s: no picture, %s"):format(what, message))
+end
+
 -- ---- help ------------------------------------------------------------------------
+
+-- The option min_count is --min-count on the command line.
+local function on_line(name) return "--" .. name:gsub("_", "-") end
 
 local function left_column(field)
   local placeholder = kinds[field[2]][1]
-  return ("  --%s%s"):format(field[1], placeholder and " " .. placeholder or "")
+  return ("  %s%s"):format(on_line(field[1]), placeholder and " " .. placeholder or "")
 end
 
 local function default_text(field)
@@ -81,7 +118,7 @@ local function help_text(spec)
   rows[#rows + 1] = {"  --help", "this text"}
   for _, row in ipairs(rows) do width = math.max(width, #row[1]) end
   for i, row in ipairs(rows) do lines[i] = ("%-" .. width .. "s  %s"):format(row[1], row[2]) end
-  return ("usage: saros %s [options]%s\n\n%s\n\n%s"):format(program_name(),
+  return ("usage: saros %s [options]%s\n\n%s\n\n%s"):format(script.name(),
     spec.arguments and " " .. spec.arguments or "", spec.about, table.concat(lines, "\n"))
 end
 
@@ -90,22 +127,38 @@ end
 local function find(spec, name)
   local names = {"--help"}
   for i, field in ipairs(spec.fields) do
-    if field[1] == name then return field end
-    names[i + 1] = "--" .. field[1]
+    if on_line(field[1]) == "--" .. name then return field end
+    names[i + 1] = on_line(field[1])
   end
   wrong_line("unknown option --%s%s", name, options.suggest("--" .. name, names))
 end
 
 local function convert(field, word)
-  if word == nil then wrong_line("--%s: a value is missing", field[1]) end
+  local name = on_line(field[1])
+  if word == nil then wrong_line("%s: a value is missing", name) end
   local value, expected, message = kinds[field[2]][2](word)
   if value ~= nil then return value end
-  wrong_line("--%s: %s", field[1], message or ("%s expected, got '%s'"):format(expected, word))
+  wrong_line("%s: %s", name, message or ("%s expected, got '%s'"):format(expected, word))
+end
+
+-- Options that were on the command line, by the table that script.options gave.
+local given = setmetatable({}, {__mode = "k"})
+
+--- Was this option given on the command line, or is its value the default?
+---@param result table as script.options gave it
+---@param name string
+---@return boolean
+function script.is_given(result, name) return (given[result] or {})[name] == true end
+
+local function set(result, field, value)
+  local name = field[1]
+  if field.many then table.insert(result[name], value) else result[name] = value end
+  given[result][name] = true
 end
 
 -- --name, --name=value or --name value at words[i]: sets result[name]; the place of the next word.
 local function read_option(spec, words, i, result)
-  local name, given = words[i]:match("^%-%-([^=]+)=(.*)$")
+  local name, value = words[i]:match("^%-%-([^=]+)=(.*)$")
   name = name or words[i]:match("^%-%-(.+)$")
   if name == "help" or words[i] == "-h" then
     print(help_text(spec))
@@ -114,17 +167,20 @@ local function read_option(spec, words, i, result)
   if not name then wrong_line("unknown option %s (they begin with two dashes)", words[i]) end
   local field = find(spec, name)
   if field[2] == "flag" then
-    if given then wrong_line("--%s takes no value", name) end
-    result[name] = true
+    if value then wrong_line("--%s takes no value", name) end
+    set(result, field, true)
     return i + 1
   end
-  result[name] = convert(field, given or words[i + 1])
-  return given and i + 1 or i + 2
+  set(result, field, convert(field, value or words[i + 1]))
+  return value and i + 1 or i + 2
 end
 
 local function read_words(spec, words)
   local result, i, only_arguments = {}, 1, false
-  for _, field in ipairs(spec.fields) do result[field[1]] = field[3] end
+  given[result] = {}
+  for _, field in ipairs(spec.fields) do
+    if field.many then result[field[1]] = {} else result[field[1]] = field[3] end
+  end
   while words[i] do
     if not only_arguments and words[i] == "--" then
       only_arguments, i = true, i + 1
@@ -138,33 +194,40 @@ local function read_words(spec, words)
   return result
 end
 
-local function check_spec(where, given)
-  if type(given) ~= "table" or type(given[1]) ~= "string" then
+local function check_spec(where, items)
+  if type(items) ~= "table" or type(items[1]) ~= "string" then
     options.fail("%s: a table that begins with a description expected", where)
   end
-  local spec = {about = given[1], arguments = given.arguments, fields = table.pack(select(2,
-    table.unpack(given)))}
+  local spec = {about = items[1], arguments = items.arguments, fields = table.pack(select(2,
+    table.unpack(items)))}
   for i, field in ipairs(spec.fields) do
     if type(field) ~= "table" or type(field[1]) ~= "string" or type(field[4]) ~= "string" then
       options.fail("%s: option %d must be {name, kind, default, description}", where, i)
     end
     if not kinds[field[2]] then
       options.one_of(where, "the kind of " .. field[1], field[2],
-        {"integer", "number", "string", "file", "folder", "device", "flag"})
+        {"integer", "number", "string", "file", "named file", "folder", "device", "flag"})
     end
   end
   return spec
 end
 
 --- The options and arguments that the script was called with; see the top of this file.
---- Kinds: integer (0 or more), number, string, file and folder (which exist), device (one that
---- is there) and flag. The first item is what --help says of the script; with `arguments`, words
---- without dashes are taken and are the list part of the result.
+--- Kinds: integer (0 or more), number, string, file and folder (which exist), named file
+--- (NAME=FILE, gives {name, path}), device (one that is there) and flag. With `many = true` an
+--- option can be given several times and is a list. min_count is --min-count on the line.
+--- The first item is what --help says of the script; with `arguments`, words without dashes are
+--- taken and are the list part of the result.
 ---@param spec table
 ---@param words? string[] default: the global `arg`
 ---@return table
 function script.options(spec, words)
   return read_words(check_spec("saros.script.options", spec), words or arg or {})
 end
+
+--- A training run that is kept in a file: script_run.lua.
+---@param spec saros.script.RunSpec
+---@return saros.script.Run
+function script.run(spec) return require("saros.script_run")(spec) end
 
 return script

@@ -312,6 +312,8 @@
 ---@field save_checkpoint fun(path: string, entries: table<string, any>)
 ---@field load_checkpoint fun(path: string, objects?: table<string, any>, options?: {device: string, random_state: boolean}): table<string, any>
 ---@field clock fun(): number seconds, from an arbitrary start
+---@field hold_interrupts fun(on?: boolean) while on, the first Ctrl-C is noted, not obeyed
+---@field interrupt_seen fun(): boolean was Ctrl-C pressed since interrupts were last held?
 ---@field file_exists fun(path: string): "file"|"directory"|"other"|nil
 ---@field list_directory fun(path: string): string[]|nil, string|nil names, message
 ---@field make_directory fun(path: string): true|nil, string|nil message

@@ -1,4 +1,5 @@
-/* bind_system.c: clocks, the terminal, memory, threads and devices for the Lua library. */
+/* bind_system.c: clocks, the terminal, Ctrl-C, memory, threads and devices for the Lua library. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -48,6 +49,40 @@ static int terminal_width(lua_State *L) {
   for (int file = STDERR_FILENO; file >= STDOUT_FILENO; file--)
     if (!ioctl(file, TIOCGWINSZ, &size) && size.ws_col > 0) width = size.ws_col;
   lua_pushinteger(L, width > 0 && width < 100000 ? width : 80);
+  return 1;
+}
+
+/* ---- Ctrl-C ----------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t interrupt_came;
+static bool interrupts_held;
+static struct sigaction not_held; /* what Ctrl-C does otherwise */
+
+static void note_interrupt(int number) {
+  (void)number;
+  interrupt_came = 1;
+}
+
+/* hold_interrupts(on): while on, the first Ctrl-C is only noted, so that the script can end at
+ * a place of its own choice; a second one ends the process. Works in any host. */
+static int hold_interrupts(lua_State *L) {
+  static const char *const names[] = {"on", NULL};
+  sr_arguments(L, "hold_interrupts", names);
+  bool on = sr_optional_boolean(L, 1, true, "hold_interrupts", "on");
+  if (on == interrupts_held) return 0;
+  struct sigaction hold = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART | SA_RESETHAND};
+  sigemptyset(&hold.sa_mask);
+  if (on) interrupt_came = 0;
+  if (sigaction(SIGINT, on ? &hold : &not_held, on ? &not_held : NULL))
+    sr_error(L, "hold_interrupts: the system refuses");
+  interrupts_held = on;
+  return 0;
+}
+
+/* interrupt_seen(): was Ctrl-C pressed since interrupts were last held? */
+static int interrupt_seen(lua_State *L) {
+  sr_arguments(L, "interrupt_seen", no_names);
+  lua_pushboolean(L, interrupt_came != 0);
   return 1;
 }
 
@@ -143,6 +178,8 @@ void sr_bind_system(lua_State *L) {
                                          {"cpu_time", cpu_time, false},
                                          {"is_terminal", is_terminal, false},
                                          {"terminal_width", terminal_width, false},
+                                         {"hold_interrupts", hold_interrupts, false},
+                                         {"interrupt_seen", interrupt_seen, false},
                                          {"memory", memory, false},
                                          {"memory_fail_at", memory_fail_at, false},
                                          {"memory_trim", memory_trim, false},

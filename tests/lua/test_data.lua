@@ -440,6 +440,26 @@ function TestFiles:test_path()
   assert_error("the name of a data set expected", data.path)
 end
 
+function TestFiles:test_read_words()
+  local path = file("words", "Korhonen\n  Virtanen \r\n\nde la Cruz\n")
+  lu.assertEquals(data.read_words(path), {"Korhonen", "Virtanen", "de la Cruz"})
+  lu.assertEquals(data.read_words(path, {min_count = 5}), {"Korhonen", "Virtanen", "de la Cruz"})
+  for _, separator in ipairs {"\t", ",", " , "} do
+    local text = ("Name%sHolders\nKorhonen%s21964\nde la Cruz%s0700 \n\nRare%s699\n"):gsub("%%s",
+      separator)
+    path = file("words", text)
+    lu.assertEquals(data.read_words(path), {"Korhonen", "de la Cruz", "Rare"})
+    lu.assertEquals(data.read_words(path, {min_count = 700}), {"Korhonen", "de la Cruz"})
+    lu.assertEquals(data.read_words(path, {min_count = 10 ^ 6}), {})
+  end
+  lu.assertEquals(data.read_words(file("words", "Korhonen\t21964\nVirtanen\t3\n"), {min_count = 4}),
+    {"Korhonen"})
+  lu.assertEquals(data.read_words(file("words", "")), {})
+  assert_error("words:3: a word, a tab or comma, and a count expected, got 'Virtanen'",
+    data.read_words, file("words", "Name\tCount\nKorhonen\t3\nVirtanen\n"))
+  assert_error("words:1: invalid UTF-8", data.read_words, file("words", "M\xE4kinen\n"))
+end
+
 support.run {
   TestGolden = TestGolden, TestDataset = TestDataset, TestBatches = TestBatches,
   TestState = TestState, TestFiles = TestFiles,

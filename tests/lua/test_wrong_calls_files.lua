@@ -148,6 +148,9 @@ TestData = wrong.tests {
   {"files_bad_pattern", function() data.list_files(folder, "[") end, "list_files", "pattern"},
   {"path_nothing", function() data.path() end, "data.path", "nil"},
   {"path_unknown", function() data.path("no such set") end, "data.path", "no such set"},
+  {"read_words_nothing", function() data.read_words() end, "data.read_words", "nil"},
+  {"read_words_count", function() data.read_words(at "good", {min_count = "7"}) end,
+   "data.read_words", "min_count"},
   {"batches_nothing", function() data.batches() end, "data.batches", "nil"},
   {"batches_number", function() data.batches(3) end, "data.batches", "3"},
   {"batches_function", function() data.batches(nothing) end, "data.batches", "function"},
@@ -232,6 +235,8 @@ TestSystem = wrong.tests {
   {"threads_huge", function() saros.set_num_threads(1 << 40) end, "set_num_threads"},
   {"cuda_arguments", function() saros.cuda.is_available(1) end, "is_available", "1"},
   {"terminal_stream", function() saros.is_terminal("screen") end, "is_terminal", "screen"},
+  {"hold_interrupts", function() saros.hold_interrupts("yes") end, "hold_interrupts", "string"},
+  {"interrupt_seen", function() saros.interrupt_seen(1) end, "interrupt_seen", "1"},
   {"memory_fail_negative", function() saros.memory_fail_at(-1) end, "memory_fail_at", "-1"},
   {"next_allocation_fails", function()
     saros.memory_fail_at(1, true)

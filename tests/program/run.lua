@@ -6,7 +6,14 @@ function M.quote(text)
   return "'" .. text:gsub("'", [['\'']]) .. "'"
 end
 
-M.program = M.quote(arg[-1])
+local function absolute(path)
+  if path:find("^/") then return path end
+  local pipe <close> = assert(io.popen("pwd"))
+  return pipe:read() .. "/" .. path
+end
+
+M.source = absolute("."):sub(1, -3) -- where the tests run: the source folder
+M.program = M.quote(absolute(arg[-1]))
 
 -- A new folder, removed when the test ends.
 function M.folder()

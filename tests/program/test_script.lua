@@ -73,6 +73,37 @@ function tests.wrong_lines()
   end
 end
 
+function tests.names_files_and_lists()
+  local path = run.write(folder .. "/many.lua", [[
+local script = require("saros").script
+local o = script.options {
+  "Many.",
+  {"min_count", "integer", 3, "at least"},
+  {"add", "named file", nil, "more", many = true},
+  {"word", "string", nil, "some", many = true},
+}
+io.write(o.min_count, script.is_given(o, "min_count") and " given" or "", ":")
+for _, added in ipairs(o.add) do io.write(" ", added.name, "=", added.path) end
+print(":" .. table.concat(o.word, ","))
+print(script.is_given(o, "add"), script.is_given({}, "add"))]])
+  local function many(words) return run.saros(run.quote(path) .. " " .. words) end
+  equal(many("").out, "3::\nfalse\tfalse\n")
+  equal(many(("--min-count 3 --add A=%s --word x --add B=%s --word y"):format(path, path)).out,
+    ("3 given: A=%s B=%s:x,y\ntrue\tfalse\n"):format(path, path))
+  contains(many("--help").out, "\n  --min-count N    at least (3)\n  --add NAME=FILE  more\n")
+  for words, message in pairs {
+    ["--min_count 3"] = "unknown option --min_count, did you mean '--min-count'?",
+    ["--min-count x"] = "--min-count: a whole number expected, got 'x'",
+    ["--add A"] = "--add: NAME=FILE expected, got 'A'",
+    ["--add =x"] = "--add: NAME=FILE expected, got '=x'",
+    ["--add A=/none"] = "--add: there is no file '/none'",
+  } do
+    local r = many(words)
+    equal(r.err, ("many.lua: %s (--help shows the options)\n"):format(message))
+    equal(r.code, 2)
+  end
+end
+
 function tests.without_arguments()
   local plain = "require('saros').script.options {'Nothing.'}"
   local r = run.saros(run.write(folder .. "/plain.lua", plain) .. " word")
@@ -98,6 +129,20 @@ function tests.quit()
   local text = "print 'before' require('saros').script.quit('no %s', 'more')"
   local r = run.saros(run.write(folder .. "/quit.lua", text))
   equal(r.out .. r.err .. r.code, "before\nquit.lua: no more\n2")
+end
+
+function tests.attempt()
+  local function attempt(code)
+    return run.saros(run.write(folder .. "/attempt.lua",
+      "local script, data = require('saros').script, require('saros').data\n" .. code))
+  end
+  local r = attempt("print(script.attempt(function(...) return ..., 2, nil end, 1))")
+  equal(r.out, "1\t2\tnil\n")
+  r = attempt("script.attempt(data.read_lines, '/none')")
+  equal(r.err, "attempt.lua: data.read_lines: /none: No such file or directory\n")
+  equal(r.code, 2)
+  r = attempt("script.attempt_or(' (buy one)', error, 'no disk', 0)")
+  equal(r.err, "attempt.lua: no disk (buy one)\n")
 end
 
 run.all(tests)

@@ -93,37 +93,57 @@ function files.shorten(path)
   return (path:sub(1, 1) == "/" and "/" or "") .. table.concat(parts, "/")
 end
 
--- Say once where a data set was found.
+-- Say once where a data set was found; `wanted` is the name of the one that was looked for first.
 local told = {}
-local function tell(name, path, what)
+local function tell(name, path, what, wanted)
   if told[name] == path then return end
   told[name] = path
   local set = os.getenv("SAROS_DATA")
-  local hint = set and set ~= "" and what ~= "SAROS_DATA" and "; it is not in SAROS_DATA" or ""
+  local hint = name ~= wanted and ", in place of " .. wanted or ""
+  if set and set ~= "" and what ~= "SAROS_DATA" then hint = hint .. "; it is not in SAROS_DATA" end
   io.stderr:write(("data: %s from %s (%s%s)\n"):format(name, path, what, hint))
+end
+
+-- Path of a data set and what the place is, or nil and the paths that were tried.
+local function find(name)
+  local searched, seen = {}, {}
+  for _, place in ipairs(files.places()) do
+    local path = place[1]:gsub("/+$", "") .. "/" .. name
+    local short = files.shorten(path)
+    if core.file_exists(path) then
+      return core.file_exists(short) and short or path, place[2]
+    end
+    if not seen[short] then searched[#searched + 1] = short end
+    seen[short] = true
+  end
+  return nil, searched
+end
+
+local function check_name(where, what, name)
+  if type(name) ~= "string" or name == "" then
+    fail("%s: %s expected, got %s", where, what, show(name))
+  end
 end
 
 --- Where a data set lies: a file or folder in $SAROS_DATA, else in the user's cache of full
 --- sets ($XDG_CACHE_HOME/saros or ~/.cache/saros), else among those shipped with saros.
 --- Says on standard error which one it took, once for each name.
 ---@param name string as "names" or "eng-fra.txt"
+---@param substitute? string name of another set to take where there is none of that name, as a
+---   small one that is shipped
 ---@return string path
-function files.path(name)
+function files.path(name, substitute)
   local where = "data.path"
-  if type(name) ~= "string" or name == "" then
-    fail("%s: the name of a data set expected, got %s", where, show(name))
-  end
-  local searched, seen = {}, {}
-  for _, place in ipairs(files.places()) do
-    local path = place[1]:gsub("/+$", "") .. "/" .. name
-    local short = files.shorten(path)
-    if core.file_exists(path) then
-      if core.file_exists(short) then path = short end
-      tell(name, path, place[2])
+  check_name(where, "the name of a data set", name)
+  if substitute ~= nil then check_name(where, "the name of a substitute", substitute) end
+  local searched = {}
+  for _, candidate in ipairs {name, substitute} do
+    local path, found = find(candidate)
+    if path then
+      tell(candidate, path, found, name)
       return path
     end
-    if not seen[short] then searched[#searched + 1] = short end
-    seen[short] = true
+    table.move(found, 1, #found, #searched + 1, searched)
   end
   fail("%s: no data set '%s'. Looked for:\n\t%s\n"
     .. "Set SAROS_DATA to the folder that holds it.", where, name, table.concat(searched, "\n\t"))

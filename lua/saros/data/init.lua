@@ -21,6 +21,7 @@ local data = {
   read_lines = lines.read_lines,
   csv_rows = csv.csv_rows,
   read_csv = csv.read_csv,
+  read_words = require("saros.data.words").read_words,
   list_files = files.list_files,
   path = files.path,
 }

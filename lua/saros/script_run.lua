@@ -1,0 +1,148 @@
+-- saros.script.run: a training run that is kept in a file, so that it can be stopped and go on.
+--
+--   local run = saros.script.run {
+--     file = "out/adder.safetensors", options = options, goal = "epochs",
+--     depends = {"seed", "hidden"}, data = {letters = alphabet},
+--   }
+--   ... the model, optimizer and loader that the options ask for ...
+--   local state = run:start({model = model, optimizer = optimizer, loader = loop},
+--     {epoch = 0, losses = {}})
+--   if state.epoch < options.epochs then
+--     run:train(function(interrupted)
+--       ... after each step: if interrupted() then return end ...
+--     end)
+--   end
+--
+-- The file is a checkpoint (saros.save_checkpoint). Ctrl-C waits for the end of the step, so
+-- that a run which was interrupted ends with the same bits as one which was not.
+
+local core = require "saros.core"
+local checkpoint = require "saros.checkpoint"
+local class = require "saros.class"
+local options = require "saros.options"
+local script = require "saros.script"
+
+local fail, show = options.fail, options.show
+
+---@class saros.script.RunSpec
+---@field file string where the run is kept; its folder is made
+---@field options table as saros.script.options gave it; with `retrain`, what is there is not used
+---@field depends? string[] options that a run cannot change: those of the file are the defaults
+---@field goal? string the option that says how long to train; that of the file is the default
+---@field data? table<string, string|number> what else must be as it was, by the word for it
+
+---@class saros.script.Run
+---@field file string
+---@field state table the values that the file keeps, as run:start gave them
+---@field resumed boolean did an earlier run leave them?
+local Run = class.extend(nil, "saros.script.run")
+
+local read = options.signature("saros.script.run", {
+  {"file", "string"}, {"options", "table"}, {"depends", "table", {}}, {"goal", "string?"},
+  {"data", "table", {}},
+})
+
+-- Why a run with these settings is none that can go on here, or nil.
+local function difference(self, settings)
+  for _, name in ipairs(self.depends) do
+    local value, before = self.options[name], settings.options[name]
+    if script.is_given(self.options, name) and value ~= before then
+      return ("was made with --%s %s"):format(name:gsub("_", "-"), tostring(before))
+    end
+  end
+  for word, value in pairs(self.data) do
+    if settings.data[word] ~= value then return "was made with other " .. word end
+  end
+end
+
+local anew = " (--retrain trains anew)"
+
+-- The settings that an earlier run left, or nil.
+local function read_file(self)
+  if self.options.retrain or not core.file_exists(self.file) then return nil end
+  local saved = script.attempt_or(anew, checkpoint.load_checkpoint, self.file, nil,
+    {random_state = false})
+  local settings = saved.settings
+  if type(settings) ~= "table" or type(settings.options) ~= "table"
+    or type(settings.data) ~= "table" or type(saved.state) ~= "table" then
+    script.quit("%s is no run of this script%s", self.file, anew)
+  end
+  local other = difference(self, settings)
+  if not other then return settings end
+  print(("%s %s: training again"):format(self.file, other))
+end
+
+-- Options that were not given are those of the earlier run.
+local function adopt(self, settings)
+  local names = table.move(self.depends, 1, #self.depends, 1, {})
+  names[#names + 1] = self.goal
+  for _, name in ipairs(names) do
+    local value = settings.options[name]
+    if value ~= nil and not script.is_given(self.options, name) then self.options[name] = value end
+  end
+end
+
+function Run:init(spec)
+  local o = read(spec)
+  self.file, self.options, self.depends, self.goal = o.file, o.options, o.depends, o.goal
+  self.data = o.data
+  local folder = o.file:match("^(.*)/[^/]*$")
+  if folder then
+    local made, message = core.make_directory(folder)
+    if not made then script.quit("%s", message) end
+  end
+  local settings = read_file(self)
+  self.resumed = settings ~= nil
+  if settings then adopt(self, settings) end
+end
+
+--- Bring the objects and the values to where the earlier run was, if there was one.
+---@param objects table<string, any> by name: model, optimizer, loader, ...
+---@param state table values at the start: numbers, strings, tensors, lists of them
+---@return table state run.state: the earlier run's values, or those given
+function Run:start(objects, state)
+  if type(objects) ~= "table" or type(state) ~= "table" then
+    fail("saros.script.run.start: a table of objects and a table of values expected, got %s and %s",
+      show(objects), show(state))
+  end
+  self.objects, self.state = objects, state
+  if self.resumed then
+    self.state = script.attempt_or(anew, checkpoint.load_checkpoint, self.file, objects).state
+  end
+  return self.state
+end
+
+--- Write all of the run to its file.
+function Run:save()
+  if not self.state then fail("saros.script.run.save: the run has not been started") end
+  local settings = {options = {}, data = self.data}
+  for _, name in ipairs(self.depends) do settings.options[name] = self.options[name] end
+  if self.goal then settings.options[self.goal] = self.options[self.goal] end
+  local entries = {settings = settings, state = self.state}
+  for name, object in pairs(self.objects) do entries[name] = object end
+  script.attempt(checkpoint.save_checkpoint, self.file, entries)
+end
+
+local holding = setmetatable({}, {__close = function() core.hold_interrupts(false) end})
+
+--- Call train(interrupted), which asks interrupted() after each step and returns if it is true,
+--- then save. After Ctrl-C the script ends here, with exit status 130; a second Ctrl-C ends it
+--- at once, without saving.
+---@param train fun(interrupted: fun(): boolean)
+function Run:train(train)
+  if type(train) ~= "function" then
+    fail("saros.script.run.train: a function expected, got %s", show(train))
+  end
+  core.hold_interrupts(true)
+  local _ <close> = holding
+  self:save() -- a folder that cannot be written is found out now, not after hours
+  train(core.interrupt_seen)
+  self:save()
+  if not core.interrupt_seen() then return end
+  io.stdout:flush()
+  io.stderr:write(("%s: interrupted; the next start goes on from %s\n"):format(
+    script.name(), self.file))
+  os.exit(130)
+end
+
+return Run

@@ -1,0 +1,116 @@
+-- scripts/730_char_rnn.lua on the shipped text: what it learns, says and refuses.
+package.path = "tests/program/?.lua;" .. package.path
+local run = require "run"
+local trained = require "trained"
+local equal, contains = run.equal, run.contains
+local name, file = "730_char_rnn", "out/char_rnn.safetensors"
+local tests = {}
+
+local small = "--hidden 48 --layers 1 --batch 20 --seq-length 25 --lr 0.01 --length 60 "
+
+local function unseen_bits(output)
+  return tonumber(output:match("bits per character on text it has not seen: ([%d.]+)"))
+end
+
+function tests.trains_then_loads()
+  local first = trained.run(name, small .. "--epochs 4 --dropout 0.1 --retrain")
+  equal(first.code, 0, first.err)
+  contains(first.out, "57978 letters, 66 different ones")
+  contains(first.out, "(lstm): LSTM(66, 48)")
+  contains(first.out, "/436 (epoch 4) train_loss = ")
+  local frequencies = tonumber(first.out:match("how frequent each letter is: ([%d.]+)"))
+  assert(frequencies > 4.3 and frequencies < 4.4, frequencies)
+  local bits = unseen_bits(first.out)
+  assert(bits < frequencies - 1, "bits per character " .. bits)
+  contains(first.out, "---- 60 letters at temperature 0.5 ----")
+  contains(first.out, "---- 60 letters at temperature 1 ----")
+  assert(trained.is_png("out/char_rnn_loss.png"))
+
+  -- the size of the model comes from the file; a prime text is continued, the same each time
+  local write = "--temperature 0 --length 30 --prime 'The sea '"
+  local again = trained.run(name, write)
+  contains(again.out, "model: " .. file .. ", trained for 4 epochs")
+  contains(again.out, "(lstm): LSTM(66, 48)")
+  run.lacks(again.out, "train_loss")
+  equal(unseen_bits(again.out), bits)
+  local continued = again.out:match("at temperature 0 ----\n(The sea .*)\n$")
+  equal(#continued, #"The sea " + 30)
+  contains(trained.run(name, write).out, continued)
+  assert(continued:find("the", 1, true), "the likeliest letters: " .. continued)
+end
+
+function tests.other_options_are_another_model()
+  local quick = "--epochs 1 --batch 50 --seq-length 50 --length 1 "
+  trained.run(name, "--hidden 48 --retrain " .. quick)
+  local r = trained.run(name, "--hidden 16 " .. quick)
+  contains(r.out, file .. " was made with --hidden 48: training again")
+  contains(r.out, "LSTM(66, 16, num_layers=2)")
+  local text = run.write(trained.folder .. "/text", ("Sääksmäki, mitä ääntä! "):rep(400))
+  local other = trained.run(name, "--epochs 1 --length 1 --data " .. run.quote(text))
+  equal(other.code, 0, other.err)
+  contains(other.out, file .. " was made with other ")
+  contains(other.out, "9201 letters, 12 different ones")
+end
+
+function tests.interrupted_and_resumed()
+  local arguments = small .. "--epochs 3 --dropout 0.2 --seed 5 "
+  local r = trained.interrupt(name, arguments .. "--retrain", file)
+  equal(r.code, 130, r.err)
+  contains(r.err, "730_char_rnn.lua: interrupted; the next start goes on from " .. file)
+  run.lacks(r.err, "traceback")
+  local on = trained.run(name, "--length 1")
+  equal(on.code, 0, on.err)
+  contains(on.out, "327/327 (epoch 3)")
+  assert(tonumber(on.out:match("trained on (%d+) letters")) < 327 * 20 * 25, on.out)
+  local resumed = trained.read(file)
+  trained.run(name, arguments .. "--retrain")
+  assert(trained.read(file) == resumed, "the resumed run differs from one that was not interrupted")
+end
+
+function tests.help()
+  local r = trained.run(name, "--help")
+  equal(r.code, 0)
+  contains(r.out, "usage: saros 730_char_rnn.lua [options]\n")
+  contains(r.out, "  --seq-length N    letters that a gradient looks back (50)\n")
+end
+
+function tests.wrong_arguments()
+  os.remove(trained.folder .. "/" .. file)
+  trained.refuses(name, {
+    ["--hiden 3"] = "unknown option --hiden, did you mean '--hidden'?",
+    ["more"] = "unexpected argument 'more'",
+    ["--hidden 0"] = "--hidden: at least 1 expected",
+    ["--seq-length 0"] = "--seq-length: at least 1 expected",
+    ["--optimizer sgd"] = "--optimizer: rmsprop or adam expected, got 'sgd'",
+    ["--dropout 1.5"] = "--dropout: at least 0 and below 1 expected, got 1.5",
+    ["--lr 0"] = "--lr: a number above 0 expected, got 0",
+    ["--temperature -1"] = "--temperature: 0 or more expected, got -1",
+    ["--prime 'Ägä'"] = "--prime: 'Ä' is not in the text",
+    ["--prime ''"] = "--prime: at least one letter expected",
+    ["--prime $(printf 'a\\377')"] = "--prime: this is not UTF-8",
+    ["--batch 2000"] = run.source .. "/data/eighteen_years.txt is too short: with --batch ",
+    ["--data /none"] = "--data: there is no file '/none'",
+  })
+end
+
+function tests.broken_data()
+  run.write(trained.folder .. "/empty", "")
+  trained.refuses(name, {["--data empty"] = "empty is too short: "})
+  run.write(trained.folder .. "/bytes", "one\ntwo \xff\n")
+  trained.refuses(name, {["--data bytes"] = "data.read_lines: bytes:2: invalid UTF-8 at byte 5"})
+end
+
+function tests.broken_file_and_full_disk()
+  trained.run(name, "--hidden 48 --epochs 1 --length 1 --retrain")
+  local path, whole = trained.folder .. "/" .. file, trained.read(file)
+  run.write(path, whole:sub(1, -9))
+  trained.refuses(name, {[""] = "load: '" .. file .. "': "})
+  run.write(path, whole)
+  local full = run.shell(("trap '' XFSZ; ulimit -f 16; %s"):format(
+    trained.command(name, small .. "--epochs 1 --retrain")))
+  equal(full.code, 2, full.err)
+  contains(full.err, "730_char_rnn.lua: save: '" .. file .. "': File too large\n")
+  assert(trained.read(file) == whole, "the file that was there is gone")
+end
+
+run.all(tests)

@@ -1,0 +1,140 @@
+-- scripts/711_names_generation.lua on the shipped names: what it learns, says and refuses.
+package.path = "tests/program/?.lua;" .. package.path
+local run = require "run"
+local trained = require "trained"
+local equal, contains = run.equal, run.contains
+local name, file = "711_names_generation", "out/names_generation.safetensors"
+local tests = {}
+
+local chance = math.log(59)
+
+local function mean_loss(output)
+  return tonumber(output:match("mean loss of the last %d+ names: ([%d.]+)"))
+end
+
+local function lines_of(output)
+  local list = {}
+  for language, made in output:gmatch("\n(%a+): ([^\n]+)") do list[language] = made end
+  return list
+end
+
+function tests.trains_then_loads()
+  local first = trained.run(name, "--steps 3000 --print-every 1000 --retrain")
+  equal(first.code, 0, first.err)
+  contains(first.out, "19 languages: Arabic Chinese ")
+  contains(first.out, "(i2h): Linear(in_features=206, out_features=128, bias=true)")
+  contains(first.out, " (1000 33%) ")
+  contains(first.out, " (3000 100%) ")
+  local loss = mean_loss(first.out)
+  assert(loss < 0.88 * chance, "loss " .. loss)
+  assert(trained.is_png("out/names_generation_loss.png"))
+  local made = lines_of(first.out)
+  for language, pattern in pairs {
+    Russian = "^R%S* U%S* S%S*$", German = "^G%S* E%S* R%S*$", Spanish = "^S%S* P%S* A%S*$",
+    Chinese = "^C%S* H%S* I%S*$", Finnish = "^A%S* B%S* C.* J%S* K%S* L%S*$",
+  } do
+    assert(made[language]:find(pattern), language .. ": " .. made[language])
+  end
+
+  local again = trained.run(name, "Finnish=AB Irish=O")
+  contains(again.out, "trained on 3000 names")
+  run.lacks(again.out, "(1000 33%)")
+  equal(mean_loss(again.out), loss)
+  assert(again.out:find("\nFinnish: A%S* B%S*\nIrish: O%S*\n$"), again.out)
+  equal(lines_of(again.out).Finnish, made.Finnish:match("^%S+ %S+"), "the likeliest letters")
+end
+
+function tests.drawing()
+  trained.run(name, "--steps 10 --retrain")
+  local function draw(options)
+    return lines_of(trained.run(name, "Greek=PPPPPPPP " .. options).out).Greek
+  end
+  local likeliest = draw ""
+  equal(likeliest, (likeliest:match("^%S+") .. " "):rep(8):sub(1, -2))
+  equal(draw "--temperature 1 --top-k 1", likeliest)
+  equal(draw "--temperature 1 --top-p 0.001", likeliest)
+  assert(draw "--temperature 1" ~= likeliest)
+end
+
+function tests.another_language()
+  local names = run.write(trained.folder .. "/Elvish.csv",
+    "Name,Holders\nElendil,900\nFeanor,800\nGaladriel,12\nCelebrian,700\n")
+  local r = trained.run(name, ("--steps 20 --retrain --min-count 700 --add Elvish=%s Elvish=FE"
+    ):format(run.quote(names)))
+  equal(r.code, 0, r.err)
+  contains(r.out, "20 languages: ")
+  contains(r.out, " Elvish ")
+  assert(r.out:find("\nElvish: F%S* E%S*\n$"), r.out)
+  -- without it the run is another one
+  local other = trained.run(name, "--steps 20")
+  contains(other.out, file .. " was made with other languages: training again")
+end
+
+function tests.interrupted_and_resumed()
+  local arguments = "--steps 1500 --plot-every 100 --seed 5"
+  local r = trained.interrupt(name, arguments .. " --retrain", file)
+  equal(r.code, 130, r.err)
+  contains(r.err, "711_names_generation.lua: interrupted; the next start goes on from " .. file)
+  run.lacks(r.err, "traceback")
+  local on = trained.run(name, "")
+  equal(on.code, 0, on.err)
+  local before = tonumber(on.out:match("model: %S+, trained on (%d+) names"))
+  assert(before > 0 and before < 1500, before)
+  contains(on.out, "trained on " .. 1500 - before .. " names")
+  local resumed = trained.read(file)
+  trained.run(name, arguments .. " --retrain")
+  assert(trained.read(file) == resumed, "the resumed run differs from one that was not interrupted")
+end
+
+function tests.help()
+  local r = trained.run(name, "--help")
+  equal(r.code, 0)
+  contains(r.out, "usage: saros 711_names_generation.lua [options] [LANGUAGE=LETTERS ...]\n")
+  contains(r.out, "  --print-every N  names between two lines of progress (5000)\n")
+end
+
+function tests.wrong_arguments()
+  trained.run(name, "--steps 1 --retrain")
+  trained.refuses(name, {
+    ["--step 3"] = "unknown option --step, did you mean '--steps'?",
+    ["--add Finnish"] = "--add: NAME=FILE expected, got 'Finnish'",
+    ["--add Finnish=/none"] = "--add: there is no file '/none'",
+    ["--data /none"] = "--data: there is no folder '/none'",
+    ["--dropout 1"] = "--dropout: at least 0 and below 1 expected, got 1",
+    ["--plot-every 0"] = "--plot-every: at least 1 expected",
+    ["--top-p 0"] = "--top-p: above 0 and at most 1 expected, got 0",
+    ["--temperature -1"] = "--temperature: 0 or more expected, got -1",
+    ["Klingon=K"] = "'Klingon=K': LANGUAGE=LETTERS expected; there are Arabic, ",
+    ["Greek=Ä"] = "'Greek=Ä': 'Ä' is not in the alphabet",
+  })
+end
+
+function tests.broken_data()
+  local folder = trained.folder .. "/names"
+  assert(os.execute("mkdir -p " .. run.quote(folder)))
+  trained.refuses(name, {["--data names"] = "names: no .txt file with names in it"})
+  run.write(folder .. "/Elvish.txt", "\n\n")
+  trained.refuses(name, {["--data names"] = "Elvish: there are no names in it"})
+  run.write(folder .. "/Elvish.txt", "Elendil\nF\xEBanor\n")
+  trained.refuses(name, {["--data names"] = "data.read_lines: names/Elvish.txt:2: invalid UTF-8"})
+  run.write(trained.folder .. "/table", "Elendil\t3\nFeanor\n")
+  trained.refuses(name, {["--add Elvish=table"] = "data.read_words: table:2: a word, a tab or "})
+end
+
+-- A file that is no run of this script, or none at all, and a disk without room.
+function tests.broken_file_and_full_disk()
+  trained.run(name, "--steps 1 --retrain")
+  local path, whole = trained.folder .. "/" .. file, trained.read(file)
+  run.write(path, whole:sub(1, -9))
+  trained.refuses(name, {[""] = "load: '" .. file .. "': "})
+  run.write(path, "not a model")
+  trained.refuses(name, {[""] = "load: '" .. file .. "': "})
+  run.write(path, whole)
+  local full = run.shell(("trap '' XFSZ; ulimit -f 16; %s"):format(
+    trained.command(name, "--steps 1 --retrain")))
+  equal(full.code, 2, full.err)
+  contains(full.err, "711_names_generation.lua: save: '" .. file .. "': File too large\n")
+  assert(trained.read(file) == whole, "the file that was there is gone")
+end
+
+run.all(tests)

@@ -1,0 +1,66 @@
+-- Runs the scripts in scripts/ for tests: in a folder of their own, on the shipped data.
+local run = require "run"
+
+local M = {}
+
+M.folder = run.folder()
+
+--- The shell command that runs scripts/NAME.lua there.
+---@param name string
+---@param arguments string in shell syntax
+---@return string
+function M.command(name, arguments)
+  return ("cd %s && env -u SAROS_DATA XDG_CACHE_HOME=/none %s %s %s"):format(run.quote(M.folder),
+    run.program, run.quote(run.source .. "/scripts/" .. name .. ".lua"), arguments)
+end
+
+--- Run it: {out =, err =, code =}.
+---@param name string
+---@param arguments string
+---@return {out: string, err: string, code: integer}
+function M.run(name, arguments) return run.shell(M.command(name, arguments)) end
+
+--- Run it, press Ctrl-C when it begins to train, and give its end: {out =, err =, code =}.
+---@param name string
+---@param arguments string
+---@param file string that it makes when it begins to train, as "out/x.safetensors"
+---@return {out: string, err: string, code: integer}
+function M.interrupt(name, arguments, file)
+  local path = run.quote(M.folder .. "/" .. file)
+  return run.shell(([[
+rm -f %s
+( %s ) & pid=$!
+while [ ! -e %s ] && kill -0 $pid; do sleep 0.02; done
+kill -INT $pid
+wait $pid]]):format(path, M.command(name, arguments):gsub("&& env", "&& exec env", 1), path))
+end
+
+--- The bytes of a file that the scripts made, or nil.
+---@param path string
+---@return string|nil
+function M.read(path)
+  local file <close> = io.open(M.folder .. "/" .. path, "rb")
+  return file and file:read("a")
+end
+
+--- Is it a PNG with a size above nothing?
+---@param path string
+---@return boolean
+function M.is_png(path)
+  local bytes = M.read(path) or ""
+  return #bytes > 1000 and bytes:sub(1, 8) == "\137PNG\r\n\26\n" and (">I4I4"):unpack(bytes, 17) > 0
+end
+
+--- Command lines that the script refuses, by the message: one line, exit status 2.
+---@param name string
+---@param lines table<string, string> arguments -> what the message says
+function M.refuses(name, lines)
+  for arguments, message in pairs(lines) do
+    local r = M.run(name, arguments)
+    run.contains(r.err, name .. ".lua: " .. message, arguments)
+    run.equal(select(2, r.err:gsub("^data: [^\n]*\n", ""):gsub("\n", "")), 1, r.err)
+    run.equal(r.code, 2, arguments)
+  end
+end
+
+return M
