@@ -21,6 +21,7 @@ local data = {
   read_lines = lines.read_lines,
   csv_rows = csv.csv_rows,
   read_csv = csv.read_csv,
+  ag_news = require "saros.data.ag_news",
   list_files = files.list_files,
   path = files.path,
 }
