@@ -11,12 +11,13 @@ local core = require "saros.core"
 local bench = {}
 
 ---Read the flags; `defaults` has steps, warmup and, where a step is more than one example,
----batch: what --examples is divided by.
+---batch: what --examples is divided by; `extra` is a list of the bench's own flags.
 ---@param workload string
 ---@param defaults table
+---@param extra table[]?
 ---@return table args
-function bench.parse(workload, defaults)
-  local args = saros.script.options {
+function bench.parse(workload, defaults, extra)
+  local flags = {
     "Measures " .. workload .. " and prints one line of JSON.",
     {"steps", "integer", defaults.steps, "timed steps"},
     {"examples", "integer", nil, "the same in examples"},
@@ -26,6 +27,7 @@ function bench.parse(workload, defaults)
     {"seed", "integer", 1, "of random numbers"},
     {"data", "string", nil, "file or folder of the data set"},
   }
+  local args = saros.script.options(table.move(extra or {}, 1, #(extra or {}), #flags + 1, flags))
   args.workload = workload
   for name, value in pairs(defaults) do
     if args[name] == nil then args[name] = value end

@@ -22,6 +22,7 @@ local data = {
   csv_rows = csv.csv_rows,
   read_csv = csv.read_csv,
   read_words = require("saros.data.words").read_words,
+  ag_news = require "saros.data.ag_news",
   list_files = files.list_files,
   path = files.path,
 }

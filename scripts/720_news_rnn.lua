@@ -1,0 +1,163 @@
+-- News: which of four classes is it?
+--
+-- Words become vectors, a recurrent network reads them one by one, and the mean of all that it
+-- said on the way tells whether a piece of news is about the world, sports, business or science.
+-- This is the lesson on recurrent networks of Microsoft's "AI for Beginners": the same model,
+-- words, training and numbers. 721_news_lstm.lua goes on from here.
+
+local saros = require "saros"
+local nn, optim, data, text, plot = saros.nn, saros.optim, saros.data, saros.text, saros.plot
+local metrics, script = saros.metrics, saros.script
+
+local options = script.options {
+  [[
+Trains an RNN on the classes of news, or loads the one it trained before, tests it on news that
+it has not seen, and tells the class of the headlines given. The model and a picture are kept in
+the folder out/. Ctrl-C stops the training; the next start goes on with it.]],
+  arguments = "[headline ...]",
+  {"epochs", "integer", nil, "passes over the training data (1; 20 of fewer than 5000 news)"},
+  {"seed", "integer", 1, "of the first weights and of the order of the news"},
+  {"device", "device", "cpu", "cpu or cuda"},
+  {"data", "folder", nil, 'with train.csv and test.csv (the data set "ag_news_csv")'},
+  {"retrain", "flag", false, "train, even if a trained model is there"},
+}
+
+saros.set_default_device(options.device)
+saros.manual_seed(options.seed)
+
+-- ---- Data ----------------------------------------------------------------------------------
+
+-- Lists of items {label = 2, text = "Late goal gives Rovers the cup ..."}.
+local train, test, classes = script.attempt(data.ag_news, options.data)
+
+-- The words of the training data, each with a number, its id. "<unk>" stands for all others.
+local function word_lists()
+  local i = 0
+  return function()
+    i = i + 1
+    return train[i] and text.basic_english(train[i].text)
+  end
+end
+local vocab = text.build_vocab_from_iterator(word_lists(), {specials = {"<unk>"}, min_freq = 1})
+local unknown = vocab["<unk>"]
+vocab:set_default_index(unknown)
+options.epochs = options.epochs or (#train < 5000 and 20 or 1)
+print(("%d news to train, %d to test, %d words"):format(#train, #test, #vocab))
+
+-- "Oil price falls" gives 114, 51, 2390.
+local function encode(line) return vocab(text.basic_english(line)) end
+
+-- A batch is one tensor, so all of its news get as many words as the longest: the course fills
+-- them up with the id that unknown words have. Returns labels (batch) and words (batch, steps).
+local pad = data.pad_collate {padding_value = unknown}
+local function collate(items)
+  local encoded = {}
+  for i, item in ipairs(items) do encoded[i] = {item.label, encode(item.text)} end
+  return pad(encoded)
+end
+
+-- ---- Model ---------------------------------------------------------------------------------
+
+local RNNClassifier = nn.Module:extend("RNNClassifier")
+
+function RNNClassifier:init(vocab_size, embed_dim, hidden_dim, num_class)
+  self.embedding = nn.Embedding(vocab_size, embed_dim)
+  self.rnn = nn.RNN(embed_dim, hidden_dim, {batch_first = true})
+  self.fc = nn.Linear(hidden_dim, num_class)
+end
+
+-- words: (batch, steps). The mean over the steps lets every word have its say; what the network
+-- says last would mostly be about the last words, often mere padding.
+function RNNClassifier:forward(words)
+  local outputs = self.rnn(self.embedding(words)) -- (batch, steps, hidden_dim)
+  return self.fc(outputs:mean(2)) -- (batch, num_class)
+end
+
+local model = RNNClassifier(#vocab, 64, 32, #classes)
+print(model)
+
+-- ---- Training ------------------------------------------------------------------------------
+
+local criterion = nn.CrossEntropyLoss() -- of the outputs as they are: it has the softmax within
+local optimizer = optim.Adam(model:parameters(), {lr = 0.001})
+local loop = data.batches(train, {size = 16, shuffle = true, collate = collate})
+
+-- The run is kept in a file, with all that it takes to go on exactly where it stopped. A model is
+-- kept with its words: for others it is of no use.
+local run = script.run {
+  file = "out/news_rnn.safetensors", options = options, goal = "epochs",
+  depends = {"seed"}, data = {words = table.concat(vocab:get_itos(), "\n"), news = #train},
+}
+-- epoch: how many are done. Of the one that is not: how many news were read, to how many of them
+-- the answer was right (it is given before learning from them), and the sum of the losses.
+local state = run:start({model = model, optimizer = optimizer, loop = loop},
+  {epoch = 0, count = 0, right = 0, total = 0})
+
+local report_every = 3200 -- news
+
+local function train_model(interrupted)
+  local start = saros.clock()
+  model:train()
+  for epoch = state.epoch + 1, options.epochs do
+    for labels, words in loop do
+      optimizer:zero_grad()
+      local out = model(words)
+      local loss = criterion(out, labels)
+      loss:backward()
+      optimizer:step()
+      state.total = state.total + loss:item()
+      state.right = state.right + out:argmax(2):eq(labels):sum():item()
+      state.count = state.count + #labels
+      if state.count % report_every == 0 then
+        print(("%d: acc=%s"):format(state.count, state.right / state.count))
+      end
+      if interrupted() then return end
+    end
+    print(("epoch %d: loss %.4f, accuracy %.4f"):format(epoch, state.total / #loop,
+      state.right / #train))
+    state.epoch, state.count, state.right, state.total = epoch, 0, 0, 0
+  end
+  print(("trained in %.1f s"):format(saros.clock() - start))
+end
+
+if run.resumed then print(("model: %s, trained for %d epochs"):format(run.file, state.epoch)) end
+if state.epoch < options.epochs then run:train(train_model) end
+
+-- ---- Test ----------------------------------------------------------------------------------
+
+model:eval()
+local confusion = metrics.ConfusionMatrix(#classes)
+saros.no_grad(function()
+  for labels, words in data.batches(test, {size = 16, collate = collate}) do
+    confusion:add(labels, model(words):argmax(2))
+  end
+end)
+
+print()
+plot.print_confusion(confusion.counts, classes)
+script.tell_picture("confusion matrix", plot.confusion_matrix(confusion.counts, classes, {
+  file = "out/news_rnn_confusion.png", title = "Classes of news: true and predicted",
+}))
+print(("test accuracy: %.4f"):format(confusion:accuracy()))
+
+-- ---- Headlines -----------------------------------------------------------------------------
+
+local function predict(headline)
+  print(("\n%s"):format(headline))
+  local ids = script.attempt(encode, headline)
+  if #ids == 0 then return end
+  local probability, class = saros.no_grad(function()
+    return model(saros.tensor {ids})[1]:softmax(-1):topk(2)
+  end)
+  for k = 1, #class do
+    print(("  %3.0f %%  %s"):format(100 * probability[k]:item(), classes[class[k]:item()]))
+  end
+end
+
+local unseen = {
+  "President calls for an election after talks with rebels fail",
+  "Striker scores twice as the champions win the cup final",
+  "Shares fall as oil price and interest rates rise",
+  "Scientists launch a satellite to search for new planets",
+}
+for _, headline in ipairs(#options > 0 and options or unseen) do predict(headline) end
