@@ -48,8 +48,7 @@ static sr_status check_input(const sr_tensor *x, sr_layout layout, const sr_pack
   if (fits(x, layout, p, rows)) return SR_OK;
   if (!is_padded(layout))
     return sr__fail(SR_SHAPE,
-                    "PackedSequence: the batch_sizes [%lld] sum to %lld rows, the data has shape "
-                    "%s",
+                    "PackedSequence: the %lld batch_sizes sum to %lld rows, the data has shape %s",
                     (long long)p->steps, (long long)rows, SR_SHAPE_OF(x));
   return sr__fail(SR_SHAPE,
                   "PackedSequence: %lld sequences of up to %lld steps do not fit in a padded "

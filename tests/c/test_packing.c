@@ -86,7 +86,7 @@ static void messages(void **state) {
   WRONG((p.steps = 2, p.batch_sizes = growing), SR_ARGUMENT, "got 3 at step 2");
   WRONG((p.steps = 2, p.batch_sizes = zero), SR_ARGUMENT, "got 0 at step 2");
   WRONG((p.steps = 2, p.batch_sizes = large), SR_ARGUMENT, "at step 1");
-  WRONG(p.steps = 2, SR_SHAPE, "[2] sum to 6 rows, the data has shape [7, 2]");
+  WRONG(p.steps = 2, SR_SHAPE, "2 batch_sizes sum to 6 rows, the data has shape [7, 2]");
   WRONG(p.sorted = twice, SR_ARGUMENT, "each of 1 to 4 once, got 3 at 3");
   WRONG(p.sorted = far, SR_ARGUMENT, "got 5 at 3");
   WRONG(p.sorted = near, SR_ARGUMENT, "got 0 at 1");

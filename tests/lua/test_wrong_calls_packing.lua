@@ -83,7 +83,7 @@ TestWrongPad = wrong.tests {
     local q = p * 1
     q.batch_sizes = saros.tensor {3, 3, 3}
     rnn.pad_packed_sequence(q)
-  end, "[3] sum to 9", "[10, 6]"},
+  end, "3 batch_sizes sum to 9", "[10, 6]"},
   {"changed_data", function()
     local q = p * 1
     q.data = 3
@@ -111,7 +111,7 @@ TestWrongParts = {}
 for name, item in pairs {
   nothing = {parts(), "data", "missing"}, no_sizes = {parts(data), "batch_sizes", "missing"},
   data_table = {parts({1, 2}, {2}), "PackedSequence"},
-  sum = {parts(data, {2, 1}), "[2] sum to 3", "[4, 2]"},
+  sum = {parts(data, {2, 1}), "2 batch_sizes sum to 3", "[4, 2]"},
   grows = {parts(data, {1, 3}), "not grow", "3 at step 2"},
   zero = {parts(data, {4, 0}), "positive", "0 at step 2"},
   negative = {parts(data, {5, -1}), "positive", "-1"},

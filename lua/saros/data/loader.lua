@@ -67,9 +67,14 @@ local function show_progress(self)
   if self.at > 0 then self.bar:update(self.at // self.size) end
 end
 
+local function end_progress(self)
+  if self.bar then self.bar:close() end
+  self.bar = nil
+end
+
 -- A new pass, or the rest of one that load_state_dict left.
 local function start(self)
-  self:close()
+  end_progress(self)
   if not self.resumed then
     self.length = dataset.open("data.batches", self.dataset)
     self.order, self.at = draw_order(self), 0
@@ -80,11 +85,15 @@ end
 
 local function finish(self)
   if self.shuffle and self.generator then permutation(self, self.generator) end
-  self:close()
+  end_progress(self)
   self.at = nil
 end
 
 local function take(self)
+  if not self.at then
+    options.fail("data.batches: this pass has ended: a loop cannot be walked inside itself, make "
+      .. "a second one")
+  end
   local last = math.min(self.at + self.size, self.length)
   if self.at >= self.length or (self.drop_last and last - self.at < self.size) then return nil end
   local items, order, item = {}, self.order, self.item
@@ -113,10 +122,11 @@ function Loader:postfix(values)
   if self.bar then self.bar:postfix(values) end
 end
 
---- End the progress bar.
+--- End the pass and its progress bar: for a loop that was left by `break`, which would go on
+--- with its pass if it was saved in a checkpoint.
 function Loader:close()
-  if self.bar then self.bar:close() end
-  self.bar = nil
+  end_progress(self)
+  self.at, self.resumed = nil, false
 end
 
 Loader.__close = Loader.close

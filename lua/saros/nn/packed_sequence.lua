@@ -244,6 +244,10 @@ for event, name in pairs {
 } do
   PackedSequence[event] = core[name]
 end
+function PackedSequence:__len()
+  fail("a PackedSequence has no length: `batch` is the number of sequences, `data` has the %s rows",
+    self.data:size(1))
+end
 function PackedSequence:__unm() return core.neg(self) end
 
 -- packed:tanh(), packed:relu_(), packed:log_softmax(-1)
@@ -252,11 +256,21 @@ for _, operation in ipairs(core.pointwise_operations) do
   rowwise[operation.name], rowwise[operation.name .. "_"] = true, true
 end
 
+-- Fields that may be absent.
+local absent = {sorted_indices = true, unsorted_indices = true, data = true}
+-- What a packed sequence shares with the tensor of its rows.
+local shared = {dtype = true, device = true, requires_grad = true}
+
 function PackedSequence:__index(key)
   local value = PackedSequence[key]
-  if value ~= nil then return value end
+  if value ~= nil or absent[key] then return value end
+  if shared[key] then return self.data[key] end
   local method = core.methods[key]
-  if not method or rowwise[key] then return method end
+  if rowwise[key] then return method end
+  if not method then
+    fail("a PackedSequence has no '%s': it has data, batch_sizes, sorted_indices, "
+      .. "unsorted_indices and batch, the number of sequences", tostring(key))
+  end
   fail("a PackedSequence has no method '%s': use packed.data:%s, packed:apply(f), or pad it first "
     .. "(nn.utils.rnn.pad_packed_sequence)", key, key)
 end

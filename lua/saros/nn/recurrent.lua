@@ -78,8 +78,7 @@ end
 
 local function check_probability(where, name, p)
   if not (type(p) == "number" and p >= 0 and p <= 1) then
-    fail("%s: %s should be a number in range [0, 1], the probability of an element being "
-      .. "zeroed, got %s", where, name, show(p))
+    fail("%s: %s should be a probability in range [0, 1], got %s", where, name, show(p))
   end
 end
 
@@ -102,6 +101,7 @@ end
 -- Probabilities {h = .., c = ..} from a number or such a table.
 local function read_zoneout(where, given, states)
   if type(given) == "number" then given = {h = given, c = states > 1 and given or nil} end
+  if type(given) ~= "table" then fail("%s: zoneout must be a number, got %s", where, show(given)) end
   for name, p in pairs(given) do
     if name ~= "h" and not (name == "c" and states > 1) then
       fail("%s: zoneout has no '%s'; give a number%s", where, tostring(name),
@@ -179,12 +179,8 @@ local function setup(self, o, mode)
   self.forget_bias, self.peepholes, self.reset = o.forget_bias, o.peepholes, o.reset
   rawset(self, "_directions", o.bidirectional and 2 or 1)
   rawset(self, "_state_size", self.proj_size > 0 and self.proj_size or o.hidden_size)
-  local stepwise = o.layer_norm or o.peepholes or o.reset == "before" or self.zoneout.h > 0
-    or self.zoneout.c > 0
-  rawset(self, "_stepwise", stepwise or false)
-  -- One layer, one direction, time first: what `forward` does without a detour.
-  rawset(self, "_plain", o.num_layers == 1 and not o.bidirectional and not o.batch_first
-    and self.proj_size == 0 and not stepwise and o.recurrent_dropout == 0
+  -- One layer in one direction, as fused operation: what `forward` does without a detour.
+  rawset(self, "_simple", o.num_layers == 1 and not o.bidirectional and self.proj_size == 0
     and not o.learn_initial_state)
   add_parameters(self, {device = o.device, dtype = o.dtype})
   self:reset_parameters()
@@ -312,11 +308,19 @@ local function fused_layer(self, layer, x, sizes, batch, h0, c0, cells)
     weights_of(self, k + 1))
 end
 
-local function layer_function(self)
-  if self._stepwise or (self.recurrent_dropout > 0 and self.training) then
-    return require "saros.nn.recurrent_steps"
+-- Does an option ask for what the fused operation does not have? They may be changed later.
+local function is_stepwise(self)
+  local zoneout = self.zoneout
+  if type(zoneout) ~= "table" then
+    zoneout = read_zoneout(self.__name, zoneout, self._states)
+    self.zoneout = zoneout
   end
-  return fused_layer
+  return zoneout.h > 0 or zoneout.c > 0 or self.layer_norm or self.peepholes
+    or self.reset == "before" or (self.recurrent_dropout > 0 and self.training)
+end
+
+local function layer_function(self)
+  return is_stepwise(self) and require "saros.nn.recurrent_steps" or fused_layer
 end
 
 -- The states of one layer, (D, B, ..), of those of all.
@@ -394,11 +398,13 @@ local function forward_general(self, input, state, cells)
   return out, pack_state(hn, cn), c
 end
 
-local read_options = options.signature("LSTM:forward", {{"cells", "boolean", false}})
-
 local function wants_cells(self, given)
   if given == nil then return false end
-  local cells = read_options(given).cells
+  if is_tensor(given) then
+    fail("%s: the state is %s, one argument", self.__name, self._states > 1 and "a table {h, c}"
+      or "a tensor")
+  end
+  local cells = options.signature(self.__name, {{"cells", "boolean", false}})(given).cells
   if cells and self._states == 1 then fail("%s: has no cell state to return", self.__name) end
   return cells
 end
@@ -412,8 +418,8 @@ end
 ---@return saros.Tensor|saros.Tensor[] state after the last step: hn, for an LSTM {hn, cn}
 ---@return saros.Tensor|saros.nn.PackedSequence|nil cells of the last layer, as the output
 function RNNBase:forward(input, state, opts)
-  if not (self._plain and state == nil and opts == nil and is_tensor(input)
-          and input:dim() == 3) then
+  if not (self._simple and state == nil and opts == nil and is_tensor(input)
+          and input:dim() == 3 and not self.batch_first and not is_stepwise(self)) then
     return forward_general(self, input, state, wants_cells(self, opts))
   end
   local steps, _, size = input:size(1), input:size(2), input:size(3)
@@ -424,6 +430,7 @@ function RNNBase:forward(input, state, opts)
 end
 
 local function show_zoneout(z)
+  if type(z) ~= "table" then return z end
   if z.c == 0 or z.c == z.h then return z.h end
   return ("{h=%s, c=%s}"):format(z.h, z.c)
 end

@@ -189,7 +189,7 @@ end
 -- Outputs of the directions side by side, in the shape of the input.
 local function side_by_side(list, x, padded)
   local all = #list > 1 and cat(list, 2) or list[1]
-  return padded and all:view(x:size(1), x:size(2), -1) or all
+  return padded and all:view(x:size(1), x:size(2), all:size(2)) or all
 end
 
 --- A layer in all its directions: arguments and results as fused_layer in recurrent.lua has them.
