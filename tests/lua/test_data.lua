@@ -266,6 +266,27 @@ local function batches_of(make, resume)
   return list
 end
 
+-- A pass that was left by break goes on after loading; one that was closed has ended.
+function TestState:test_closed_after_break()
+  local loop = data.batches(saros.arange(1, 9), {size = 2})
+  for _ in loop do break end
+  lu.assertEquals(loop:state_dict().at, 2)
+  loop:close()
+  lu.assertNil(loop:state_dict().at)
+  local again = data.batches(saros.arange(1, 9), {size = 2})
+  again:load_state_dict(loop:state_dict())
+  lu.assertEquals(again()[1]:item(), 1)
+end
+
+function TestState:test_a_loop_inside_itself()
+  local loop = data.batches(saros.arange(1, 9), {size = 2})
+  assert_error("this pass has ended", function()
+    for _ in loop do
+      for _ in loop do end
+    end
+  end)
+end
+
 function TestState:test_goes_on_where_it_was()
   for _, opts in ipairs {
     {size = 3}, shuffled, {size = 3, shuffle = true, drop_last = true}, {size = 13, shuffle = true},

@@ -424,8 +424,27 @@ function TestLayer.test_shapes()
   lu.assertEquals(tostring(state[1].shape), "[2, 2, 2]")
   lu.assertEquals(tostring(state[2].shape), "[2, 2, 4]")
   lu.assertEquals(tostring(cells_of_all.shape), "[5, 2, 8]")
-  y = nn.GRU(3, 4)(saros.rand(5, 0, 3))
-  lu.assertEquals(tostring(y.shape), "[5, 0, 4]")
+end
+
+function TestLayer.test_options_changed_later()
+  local x = saros.rand(2, 7, 3)
+  local gru = nn.GRU(3, 4)
+  gru.batch_first = true
+  lu.assertEquals(select(2, gru(x)).shape, {1, 2, 4})
+  local lstm = nn.LSTM(3, 4)
+  local plain = lstm(x)
+  lstm.zoneout = 0.5
+  lu.assertTrue((lstm(x) - plain):abs():max():item() > 1e-3)
+  lstm.zoneout = 0
+  lstm.recurrent_dropout = 0.9
+  lu.assertTrue((lstm(x) - lstm(x)):abs():max():item() > 1e-3)
+  lu.assertTrue((lstm:eval()(x) - plain):abs():max():item() < 1e-6)
+end
+
+function TestLayer.test_empty_batch()
+  for _, o in ipairs {{}, {zoneout = 0.1}, {layer_norm = true}, {recurrent_dropout = 0.5}} do
+    lu.assertEquals(nn.GRU(3, 4, o)(saros.rand(5, 0, 3)).shape, {5, 0, 4})
+  end
 end
 
 function TestLayer.test_backward_in_eval_mode()
@@ -501,6 +520,7 @@ local wrong = {
   {function() nn.RNNCell(3, 4)(x3[1], saros.zeros(1, 4)) end, "h0 (2, 4)", "(1, 4)"},
   {function() nn.LSTMCell(3, 4)(x3[1], saros.zeros(2, 4)) end, "{h, c}"},
   {function() nn.GRUCell(0, 4) end, "nn.GRUCell", "input_size"},
+  {function() nn.LSTM(3, 4)(x3, saros.zeros(1, 2, 4), saros.zeros(1, 2, 4)) end, "{h, c}"},
 }
 
 function TestLayer.test_errors()
