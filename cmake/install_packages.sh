@@ -3,8 +3,8 @@
 # beyond a query when all are there, so a machine without a network builds too.
 set -eu
 
-packages="cmake gcc gnuplot-nox libblis-openmp-dev libc6-dev libcmocka-dev libedit-dev
-libjansson-dev liblua5.4-dev libutf8proc-dev lua-unit lua5.4 make pkg-config"
+packages="cmake curl gcc gnuplot-nox libblis-openmp-dev libc6-dev libcmocka-dev libedit-dev
+libjansson-dev liblua5.4-dev libutf8proc-dev lua-unit lua5.4 make pkg-config unzip"
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "saros: not a Debian system; what CMake does not find, please install by hand" >&2

@@ -49,6 +49,15 @@ local function program_folder()
   end
 end
 
+--- Where scripts/fetch_data.lua keeps the full data sets: $XDG_CACHE_HOME/saros or
+--- ~/.cache/saros; nil if neither variable is set.
+---@return string?
+function files.cache_folder()
+  local home, cache = os.getenv("HOME"), os.getenv("XDG_CACHE_HOME")
+  if not cache or cache == "" then cache = home and home .. "/.cache" end
+  return cache and cache .. "/saros"
+end
+
 --- Folders that may hold data sets, best first: {folder, what it is}.
 ---@return string[][]
 function files.places()
@@ -57,10 +66,7 @@ function files.places()
     if folder and folder ~= "" then list[#list + 1] = {folder, what} end
   end
   add(os.getenv("SAROS_DATA"), "SAROS_DATA")
-  local home = os.getenv("HOME")
-  local cache = os.getenv("XDG_CACHE_HOME")
-  if not cache or cache == "" then cache = home and home .. "/.cache" end
-  add(cache and cache .. "/saros", "the full set in the cache")
+  add(files.cache_folder(), "the full set in the cache")
   local script = arg and arg[0] and folder_of(arg[0])
   if script then
     for _, up in ipairs {"/../data", "/../../data", "/data"} do

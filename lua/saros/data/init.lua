@@ -25,6 +25,7 @@ local data = {
   ag_news = require "saros.data.ag_news",
   list_files = files.list_files,
   path = files.path,
+  cache_folder = files.cache_folder,
 }
 
 local deepest = 100

@@ -101,7 +101,9 @@ end
 -- Probabilities {h = .., c = ..} from a number or such a table.
 local function read_zoneout(where, given, states)
   if type(given) == "number" then given = {h = given, c = states > 1 and given or nil} end
-  if type(given) ~= "table" then fail("%s: zoneout must be a number, got %s", where, show(given)) end
+  if type(given) ~= "table" then
+    fail("%s: zoneout must be a number, got %s", where, show(given))
+  end
   for name, p in pairs(given) do
     if name ~= "h" and not (name == "c" and states > 1) then
       fail("%s: zoneout has no '%s'; give a number%s", where, tostring(name),
