@@ -203,7 +203,8 @@ if state.step < options.steps then run:train(train_model) end
 -- ---- What it learned ---------------------------------------------------------------------------
 
 if #state.losses > 0 then
-  local steps, last, total = {}, math.min(#state.losses, 5000 // options.plot_every), 0
+  local last = math.max(1, math.min(#state.losses, 5000 // options.plot_every))
+  local steps, total = {}, 0
   for i = 1, #state.losses do steps[i] = i * options.plot_every end
   for i = #state.losses - last + 1, #state.losses do total = total + state.losses[i] end
   print(("mean loss of the last %d names: %.4f (without a model: %.4f)"):format(

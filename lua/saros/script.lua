@@ -222,6 +222,7 @@ end
 ---@param words? string[] default: the global `arg`
 ---@return table
 function script.options(spec, words)
+  io.stdout:setvbuf("line") -- a log shows each line when it is printed
   return read_words(check_spec("saros.script.options", spec), words or arg or {})
 end
 
