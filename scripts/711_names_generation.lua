@@ -132,9 +132,7 @@ local run = script.run {
   depends = {"seed", "dropout", "plot_every"}, data = {languages = table.concat(languages, " ")},
 }
 
-local function check(good, message, ...)
-  if not good then script.quit(message, ...) end
-end
+local check = script.check
 check(options.dropout >= 0 and options.dropout < 1,
   "--dropout: at least 0 and below 1 expected, got %g", options.dropout)
 check(options.print_every > 0, "--print-every: at least 1 expected")

@@ -65,6 +65,13 @@ function script.quit(format, ...)
   os.exit(2)
 end
 
+--- quit with a message, unless what was checked is true.
+---@param good any
+---@param format string
+function script.check(good, format, ...)
+  if not good then script.quit(format, ...) end
+end
+
 local function wrong_line(format, ...)
   script.quit("%s (--help shows the options)", format:format(...))
 end
