@@ -132,9 +132,7 @@ local run = script.run {
   depends = {"seed", "dropout", "plot_every"}, data = {languages = table.concat(languages, " ")},
 }
 
-local function check(good, message, ...)
-  if not good then script.quit(message, ...) end
-end
+local check = script.check
 check(options.dropout >= 0 and options.dropout < 1,
   "--dropout: at least 0 and below 1 expected, got %g", options.dropout)
 check(options.print_every > 0, "--print-every: at least 1 expected")
@@ -203,7 +201,8 @@ if state.step < options.steps then run:train(train_model) end
 -- ---- What it learned ---------------------------------------------------------------------------
 
 if #state.losses > 0 then
-  local steps, last, total = {}, math.min(#state.losses, 5000 // options.plot_every), 0
+  local last = math.max(1, math.min(#state.losses, 5000 // options.plot_every))
+  local steps, total = {}, 0
   for i = 1, #state.losses do steps[i] = i * options.plot_every end
   for i = #state.losses - last + 1, #state.losses do total = total + state.losses[i] end
   print(("mean loss of the last %d names: %.4f (without a model: %.4f)"):format(

@@ -68,9 +68,7 @@ local make_optimizer = ({
   adam = function(parameters) return optim.Adam(parameters, {lr = options.lr}) end,
 })[options.optimizer]
 
-local function check(good, message, ...)
-  if not good then script.quit(message, ...) end
-end
+local check = script.check
 check(make_optimizer, "--optimizer: rmsprop or adam expected, got '%s'", options.optimizer)
 check(options.dropout >= 0 and options.dropout < 1,
   "--dropout: at least 0 and below 1 expected, got %g", options.dropout)
@@ -90,9 +88,9 @@ end
 -- The text as `batch` columns, read from top to bottom side by side: (T, batch). What follows a
 -- letter stands one row below it. The columns are cut into windows of seq_length rows, and the
 -- last twentieth of the windows is kept to test what was learned on text that it has not seen.
-check(#ids >= options.batch * (2 * options.seq_length + 1),
-  "%s is too short: with --batch %d and --seq-length %d it takes %d letters", path, options.batch,
-  options.seq_length, options.batch * (2 * options.seq_length + 1))
+local needed = options.batch * (2.0 * options.seq_length + 1)
+check(#ids >= needed, "%s is too short: with --batch %d and --seq-length %d it takes %.0f letters",
+  path, options.batch, options.seq_length, needed)
 local columns = data.batchify(saros.tensor(ids), options.batch)
 local windows = (#columns - 1) // options.seq_length
 local cut = math.min(math.floor(0.95 * windows), windows - 1) * options.seq_length
@@ -199,6 +197,8 @@ local function train_model(interrupted)
     for input, target in train do
       local loss
       loss, state.carried = train_on(input, target, state.carried)
+      check(loss == loss, "the loss is not a number any more: try a smaller --lr than %g",
+        options.lr)
       table.insert(state.losses, loss)
       train:postfix {loss = loss}
       if interrupted() then return end

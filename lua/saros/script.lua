@@ -65,6 +65,13 @@ function script.quit(format, ...)
   os.exit(2)
 end
 
+--- quit with a message, unless what was checked is true.
+---@param good any
+---@param format string
+function script.check(good, format, ...)
+  if not good then script.quit(format, ...) end
+end
+
 local function wrong_line(format, ...)
   script.quit("%s (--help shows the options)", format:format(...))
 end
@@ -222,6 +229,7 @@ end
 ---@param words? string[] default: the global `arg`
 ---@return table
 function script.options(spec, words)
+  io.stdout:setvbuf("line") -- a log shows each line when it is printed
   return read_words(check_spec("saros.script.options", spec), words or arg or {})
 end
 

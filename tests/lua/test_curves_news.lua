@@ -19,7 +19,9 @@ local vocab = text.build_vocab_from_iterator(lists, {specials = {"<unk>"}})
 local pad = data.pad_collate {padding_value = vocab["<unk>"]}
 local function collate(items)
   local encoded = {}
-  for i, item in ipairs(items) do encoded[i] = {item.label, vocab(text.basic_english(item.text))} end
+  for i, item in ipairs(items) do
+    encoded[i] = {item.label, vocab(text.basic_english(item.text))}
+  end
   return pad(encoded)
 end
 

@@ -89,8 +89,16 @@ function tests.wrong_arguments()
     ["--prime ''"] = "--prime: at least one letter expected",
     ["--prime $(printf 'a\\377')"] = "--prime: this is not UTF-8",
     ["--batch 2000"] = run.source .. "/data/eighteen_years.txt is too short: with --batch ",
+    ["--batch 4611686018427387904"] = run.source .. "/data/eighteen_years.txt is too short: ",
     ["--data /none"] = "--data: there is no file '/none'",
   })
+end
+
+function tests.learning_rate_too_large()
+  local r = trained.run(name, small .. "--epochs 2 --lr 1e38 --retrain")
+  equal(r.code, 2, r.err)
+  contains(r.err, "730_char_rnn.lua: the loss is not a number any more: try a smaller --lr ")
+  run.lacks(r.err, "traceback")
 end
 
 function tests.broken_data()

@@ -127,7 +127,8 @@ function tests.small_data()
   run.write(folder .. "/train.csv", '"1","War and peace","talks"\n"2","Late goal","wins"\n')
   run.write(folder .. "/test.csv", '"2","Goal","celebrated"\n')
   for _, script in ipairs(scripts) do
-    local r = trained.run(script.name, "--retrain --data small --epochs 50 goal \"$(printf '\\377')\"")
+    local words = "--retrain --data small --epochs 50 goal \"$(printf '\\377')\""
+    local r = trained.run(script.name, words)
     equal(r.code, 2, r.err)
     contains(r.out, "2 news to train, 1 to test, 8 words\n")
     contains(r.out, "test accuracy: 1.0000\n")

@@ -131,6 +131,12 @@ function tests.quit()
   equal(r.out .. r.err .. r.code, "before\nquit.lua: no more\n2")
 end
 
+function tests.check()
+  local text = "local check = require('saros').script.check check(1, 'no') check(nil, 'no %d', 2)"
+  local r = run.saros(run.write(folder .. "/check.lua", text))
+  equal(r.err .. r.code, "check.lua: no 2\n2")
+end
+
 function tests.attempt()
   local function attempt(code)
     return run.saros(run.write(folder .. "/attempt.lua",
