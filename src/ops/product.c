@@ -174,9 +174,10 @@ static sr_status give_bias(sr_node *node, int input, sr_tensor *g) {
   return sr__give(node, input, row);
 }
 
-static sr_status linear_backward(sr_node *node, sr_tensor *const *grad) {
-  sr_batch batch = batch_of(grad[0], rows_of(grad[0]));
-  sr_matrices g = sr__matrices(grad[0], rows_of(grad[0]), &batch);
+/* dx = g W, dW = g^T x, db for g with joined rows. */
+static sr_status give_linear(sr_node *node, sr_tensor *grad) {
+  sr_batch batch = batch_of(grad, rows_of(grad));
+  sr_matrices g = sr__matrices(grad, rows_of(grad), &batch);
   sr_tensor *x, *weight, *buffer;
   bool fresh;
   SR_TRY(sr__saved(node, 0, &x));
@@ -193,7 +194,21 @@ static sr_status linear_backward(sr_node *node, sr_tensor *const *grad) {
     sr_matrices rows = sr__matrices(x, rows_of(x), &batch);
     SR_TRY(sr__product(&dw, &g_t, &rows, &batch, fresh ? 0 : 1));
   }
-  return sr__wants(node, 2) ? give_bias(node, 2, grad[0]) : SR_OK;
+  return sr__wants(node, 2) ? give_bias(node, 2, grad) : SR_OK;
+}
+
+/* With x (B, T, K) that is a view of (T, B, K), as batch-first layers give it, the rows of x are
+ * not evenly spaced: each b would be a product of its own, which packs the weight B times. The
+ * same holds for g. A dense copy costs far less. */
+static bool needs_copy(const sr_tensor *x) { return x->ndim > 2 && !x->contiguous; }
+
+static sr_status linear_backward(sr_node *node, sr_tensor *const *grad) {
+  if (!needs_copy(grad[0])) return give_linear(node, grad[0]);
+  sr_tensor *dense;
+  SR_TRY(sr_contiguous(grad[0], &dense));
+  sr_status status = give_linear(node, dense);
+  sr_tensor_release(dense);
+  return status;
 }
 
 static const sr_op linear_op = {"linear", linear_backward};
@@ -263,8 +278,7 @@ static sr_status run_linear(const sr_tensor *x, const sr_tensor *weight, const s
   return run_strided(x, weight, bias, y);
 }
 
-sr_status sr_linear(sr_tensor *x, sr_tensor *weight, sr_tensor *bias, sr_tensor **out) {
-  SR_TRY(check_linear(x, weight, bias));
+static sr_status linear(sr_tensor *x, sr_tensor *weight, sr_tensor *bias, sr_tensor **out) {
   int64_t sizes[SR_MAX_DIMS];
   for (int d = 0; d < x->ndim; d++) sizes[d] = x->sizes[d];
   sizes[x->ndim - 1] = weight->sizes[0];
@@ -277,4 +291,14 @@ sr_status sr_linear(sr_tensor *x, sr_tensor *weight, sr_tensor *bias, sr_tensor 
   }
   sr_tensor *saved[2] = {sr_requires_grad(weight) ? x : NULL, sr_requires_grad(x) ? weight : NULL};
   return sr__finish(&linear_op, y, 3, (sr_tensor *[]){x, weight, bias}, 2, saved, NULL, 0, out);
+}
+
+sr_status sr_linear(sr_tensor *x, sr_tensor *weight, sr_tensor *bias, sr_tensor **out) {
+  SR_TRY(check_linear(x, weight, bias));
+  if (!needs_copy(x)) return linear(x, weight, bias, out);
+  sr_tensor *dense;
+  SR_TRY(sr_contiguous(x, &dense));
+  sr_status status = linear(dense, weight, bias, out);
+  sr_tensor_release(dense);
+  return status;
 }

@@ -49,17 +49,9 @@ function agnews.run(workload, model_of)
   local optimizer = optim.Adam(model:parameters(), {lr = 0.001})
   local criterion = nn.CrossEntropyLoss()
   model:train()
-  local loop = data.batches(rows, {size = BATCH, shuffle = true, collate = collate})
+  local next_batch = bench.forever(data.batches(rows,
+    {size = BATCH, shuffle = true, collate = collate}))
   local total, right, seen, turn = 0, 0, 0, 0
-  local last
-
-  -- Batches, pass after pass: the loader starts a new one when it is called with nil.
-  local function next_batch()
-    local labels, padded, lengths = loop(nil, last)
-    if not labels then labels, padded, lengths = loop() end
-    last = labels
-    return labels, padded, lengths
-  end
 
   local function step()
     local labels, padded, lengths = next_batch()

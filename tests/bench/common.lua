@@ -72,10 +72,31 @@ function bench.measure(args, step)
           final_loss = count > 0 and sum / count or nil}
 end
 
+---A function that gives the batches of a loop (data.batches) pass after pass.
+---@param loop saros.data.Loader
+---@return fun(): ...
+function bench.forever(loop)
+  local last
+  local function keep(first, ...)
+    last = first
+    return first, ...
+  end
+  return function()
+    if last == nil then return keep(loop()) end
+    local batch = table.pack(loop(nil, last))
+    if batch[1] == nil then return keep(loop()) end
+    return keep(table.unpack(batch, 1, batch.n))
+  end
+end
+
 local function json(value)
   if type(value) == "number" then
     if math.type(value) == "integer" then return tostring(value) end
     return value ~= value and "null" or string.format("%.6g", value)
+  elseif type(value) == "table" and #value > 0 then
+    local parts = {}
+    for i, item in ipairs(value) do parts[i] = json(item) end
+    return "[" .. table.concat(parts, ", ") .. "]"
   elseif type(value) == "table" then
     local names, parts = {}, {}
     for name in pairs(value) do names[#names + 1] = name end

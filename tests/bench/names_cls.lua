@@ -46,13 +46,10 @@ local model = Classifier(#LETTERS, 128, #classes)
 local criterion = nn.NLLLoss()
 local optimizer = optim.SGD(model:parameters(), {lr = 0.15})
 
--- Batches, pass after pass: the loader starts a new one when it is called with nil.
-local loop = data.batches(train, {size = BATCH, shuffle = true})
-local last
+local next_batch = bench.forever(data.batches(train, {size = BATCH, shuffle = true}))
 
 local function step()
-  last = loop(nil, last) or loop()
-  local batch = last
+  local batch = next_batch()
   local total = 0
   for _, item in ipairs(batch) do
     total = total + criterion(model(item.line), item.label)

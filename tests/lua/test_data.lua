@@ -79,6 +79,42 @@ function TestDataset:test_subset()
   assert_error("a data set expected", data.Subset, 3, {1})
 end
 
+function TestDataset:test_tensors()
+  local x, y = saros.arange(1, 8):view(7, 1):float(), saros.arange(11, 18)
+  local set = data.TensorDataset(x, y)
+  lu.assertEquals({#set, set[3][1]:item(), set[3][2]:item()}, {7, 3, 13})
+  local seen = {}
+  for a, b in data.batches(set, {size = 3}) do
+    lu.assertEquals(b:totable(), (a + 10):long():flatten():totable())
+    table.insert(seen, tostring(a.shape))
+  end
+  lu.assertEquals(seen, {"[3, 1]", "[3, 1]", "[1, 1]"})
+  assert_error("argument 1 must be a tensor (items, ...), got nil", data.TensorDataset)
+  assert_error("argument 2 must be a tensor (items, ...), got number 3", data.TensorDataset, x, 3)
+  assert_error("argument 2 must be a tensor (items, ...), got nil", data.TensorDataset, x, nil)
+  assert_error("equal length expected, got [7, 1] and [3]", data.TensorDataset, x, saros.ones(3))
+end
+
+-- Shuffled batches and parts hold the items that they would hold one by one.
+function TestDataset:test_batches_of_tensors_are_those_of_their_items()
+  local ids = saros.arange(1, 12)
+  local part = data.random_split(data.TensorDataset(ids), {8, 3}, {generator = seeded(3)})
+  local again = data.random_split(ids:totable(), {8, 3}, {generator = seeded(3)})
+  saros.manual_seed(4)
+  local whole = {}
+  for batch in data.batches(part, {size = 3, shuffle = true}) do
+    table.insert(whole, batch:totable())
+  end
+  saros.manual_seed(4)
+  local items = {}
+  for batch in data.batches(again, {size = 3, shuffle = true}) do table.insert(items, batch) end
+  lu.assertEquals(whole, items)
+  local collate = function(list) return #list, list[1] end
+  local collated = data.batches(part, {size = 3, collate = collate})
+  lu.assertEquals({collated()}, {3, part[1]})
+  assert_error("Subset: item 9 of 8", part.get_batch, part, {9})
+end
+
 function TestDataset:test_shares_are_rounded_as_in_pytorch()
   local function lengths(n, shares)
     local list = {}

@@ -186,7 +186,7 @@ local cases = {
       saros.einsum("b...,b...", a[{ {}, {}, {1, 2} }], b[{ {}, {1, 3} }])
   end, random(-1, 1, {2, 3, 4}), random(-1, 1, {2, 4, 2})},
   {"linear", function(x, w, b)
-    return saros.linear(x, w, b), saros.linear(x[1], w)
+    return saros.linear(x, w, b), saros.linear(x[1], w), saros.linear(x:transpose(1, 2), w, b)
   end, random(-1, 1, {2, 3, 4}), random(-1, 1, {5, 4}), random(-1, 1, {5})},
   {"softmax", function(x)
     return x:softmax(1), x:softmax(-1), x:log_softmax(2)

@@ -112,6 +112,22 @@ function TestLayers:test_linear()
   lu.assertError(layer, saros.zeros(2, case.w:size(2) + 1))
 end
 
+-- What a batch-first layer gives is a view of (T, B, H); the gradient may be such a view, too.
+function TestLayers:test_linear_of_a_view()
+  local layer = nn.Linear(5, 4)
+  local x, g = saros.randn(7, 3, 5), saros.randn(3, 7, 4)
+  local results = {}
+  for i, dense in ipairs {true, false} do
+    local input = x:detach():requires_grad_()
+    local view = input:transpose(1, 2)
+    layer:zero_grad()
+    local y = layer(dense and view:contiguous() or view)
+    if dense then y:backward(g) else y:transpose(1, 2):backward(g:transpose(1, 2)) end
+    results[i] = {y, input.grad, layer.weight.grad, layer.bias.grad}
+  end
+  for k, wanted in ipairs(results[1]) do support.assert_same(results[2][k], wanted) end
+end
+
 function TestLayers:test_embedding()
   local case = support.golden("embedding_padding")
   local layer = nn.Embedding(11, 5, {padding_idx = 4}) -- 3 in the 0-based file

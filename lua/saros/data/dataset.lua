@@ -78,6 +78,14 @@ function dataset.open(where, set)
   return #set, function(i) return set[i] end
 end
 
+--- Whether a data set makes batches of many items at once, by a method get_batch.
+---@param set any
+---@return boolean
+function dataset.makes_batches(set)
+  if class.is(set, dataset.Subset) then return dataset.makes_batches(set.dataset) end
+  return type(set) == "table" and getmetatable(set) ~= nil and type(set.get_batch) == "function"
+end
+
 -- ---- parts ----------------------------------------------------------------------------
 
 ---@class saros.data.Subset: saros.data.Dataset
@@ -106,13 +114,68 @@ end
 
 function Subset:__len() return #self.indices end
 
----@param i integer
----@return any
-function Subset:get(i)
+local function position_of(self, i)
   local position = self.indices[i]
   if not position then fail("Subset: item %s of %d", tostring(i), #self.indices) end
-  return self.item(position)
+  return position
 end
+
+---@param i integer
+---@return any
+function Subset:get(i) return self.item(position_of(self, i)) end
+
+-- A part of a set that makes batches by itself does so, too.
+function Subset:get_batch(positions)
+  local list = {}
+  for k, i in ipairs(positions) do list[k] = position_of(self, i) end
+  return self.dataset:get_batch(list)
+end
+
+-- ---- tensors -------------------------------------------------------------------------
+
+---@class saros.data.TensorDataset: saros.data.Dataset
+---@field tensors saros.Tensor[]
+---@overload fun(...: saros.Tensor): self
+local TensorDataset = Dataset:extend("TensorDataset")
+dataset.TensorDataset = TensorDataset
+
+--- Tensors of the same length side by side: item i is the list of their rows i. Batches are
+--- made of many rows at once, a tensor for each:
+---   for x, y in data.batches(data.TensorDataset(inputs, targets), {size = 32}) do
+---@param ... saros.Tensor (N, ...)
+function TensorDataset:init(...)
+  self.tensors = {...}
+  for k = 1, math.max(select("#", ...), 1) do
+    local t = self.tensors[k]
+    if not core.is_tensor(t) or t:dim() == 0 then
+      fail("data.TensorDataset: argument %d must be a tensor (items, ...), got %s", k, show(t))
+    elseif #t ~= #self.tensors[1] then
+      fail("data.TensorDataset: tensors of equal length expected, got %s and %s",
+        self.tensors[1].shape, t.shape)
+    end
+  end
+end
+
+function TensorDataset:__len() return #self.tensors[1] end
+
+---@param i integer
+---@return saros.Tensor[]
+function TensorDataset:get(i)
+  local rows = {}
+  for k, t in ipairs(self.tensors) do rows[k] = t[i] end
+  return rows
+end
+
+--- The rows at some positions, a tensor (#positions, ...) for each of the set's.
+---@param positions integer[]
+---@return saros.Tensor ...
+function TensorDataset:get_batch(positions)
+  local rows, index = {}, core.tensor(positions, {device = self.tensors[1].device})
+  for k, t in ipairs(self.tensors) do rows[k] = t:index_select(1, index:to(t.device)) end
+  return table.unpack(rows)
+end
+
+-- ---- splitting -------------------------------------------------------------------------
 
 -- PyTorch's rule: shares are rounded down, what is left over goes to the first parts,
 -- one item each.

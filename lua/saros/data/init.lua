@@ -12,6 +12,7 @@ local csv = require "saros.data.csv"
 local data = {
   Dataset = dataset.Dataset,
   Subset = dataset.Subset,
+  TensorDataset = dataset.TensorDataset,
   random_split = dataset.random_split,
   batches = require("saros.data.loader").batches,
   batchify = sequences.batchify,

@@ -17,7 +17,8 @@ local fail, show = options.fail, options.show
 ---@field size? integer items in a batch, default 1 (batch_size is the same)
 ---@field shuffle? boolean default false
 ---@field drop_last? boolean leave out a last batch that is not full, default false
----@field collate? fun(items: any[]): ... makes a batch of a list of items; default: the list
+---@field collate? fun(items: any[]): ... makes a batch of a list of items; default: the list, or
+---   what the data set's get_batch(positions) gives, where it has one (data.TensorDataset)
 ---@field progress? string|boolean show a progress bar with this text
 ---@field generator? saros.Generator where the order comes from
 
@@ -40,6 +41,7 @@ function Loader:init(set, opts)
   self.size, self.shuffle, self.drop_last = size, o.shuffle, o.drop_last
   self.collate, self.generator, self.progress = o.collate, o.generator, o.progress
   self.length, self.item = dataset.open("data.batches", set)
+  self.whole = dataset.makes_batches(set)
 end
 
 --- Number of batches in a pass.
@@ -89,6 +91,7 @@ local function finish(self)
   self.at = nil
 end
 
+-- The positions of the next batch's items, nil at the end of the pass.
 local function take(self)
   if not self.at then
     options.fail("data.batches: this pass has ended: a loop cannot be walked inside itself, make "
@@ -96,9 +99,17 @@ local function take(self)
   end
   local last = math.min(self.at + self.size, self.length)
   if self.at >= self.length or (self.drop_last and last - self.at < self.size) then return nil end
-  local items, order, item = {}, self.order, self.item
-  for i = self.at + 1, last do items[i - self.at] = item(order and order[i] or i) end
+  local positions, order = {}, self.order
+  for i = self.at + 1, last do positions[i - self.at] = order and order[i] or i end
   self.at = last
+  return positions
+end
+
+local function make_batch(self, positions)
+  if not self.collate and self.whole then return self.dataset:get_batch(positions) end
+  local items, item = {}, self.item
+  for k, i in ipairs(positions) do items[k] = item(i) end
+  if self.collate then return self.collate(items) end
   return items
 end
 
@@ -110,10 +121,9 @@ function Loader:__call(_, previous)
   elseif self.bar then
     self.bar:update(1)
   end
-  local items = take(self)
-  if not items then return finish(self) end
-  if self.collate then return self.collate(items) end
-  return items
+  local positions = take(self)
+  if not positions then return finish(self) end
+  return make_batch(self, positions)
 end
 
 --- Show values behind the progress bar: loop:postfix{loss = 0.3}.

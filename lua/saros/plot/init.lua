@@ -174,6 +174,7 @@ function plot.heatmap(matrix, opts)
     math.max(280, #rows * cell + 130 + 7 * values.longest(xlabels or {})))
   add_tics(script, "x", xlabels, columns, cell)
   add_tics(script, "y", ylabels, #rows, cell)
+  script:add("set format cb '%%g'")
   local cells = {}
   if o.values then
     cells.format = function(value) return value == value and ("%.2g"):format(value) or nil end
