@@ -81,7 +81,7 @@ function M.attention(sizes, hidden, dropout)
   end
 end
 
--- ---- 713: a language model of words --------------------------------------------------------------
+-- ---- 713: a language model of words -------------------------------------------------------------
 
 -- Keras's ids of the texts, counted from 1.
 local function keras_ids(texts, num_words)

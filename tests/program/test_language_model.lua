@@ -50,7 +50,8 @@ function tests.learns_then_loads()
   local accuracy = number(first.out, "test accuracy: ([%d.]+) ")
   assert(accuracy > number(first.out, "always the same word: ([%d.]+)") + 0.05, accuracy)
 
-  local again = trained.run(name, "--data sentences --length 4 --beams 3 --near tired 'They are' dog")
+  local again = trained.run(name,
+    "--data sentences --length 4 --beams 3 --near tired 'They are' dog")
   equal(again.code, 0, again.err)
   contains(again.out, "model: " .. file .. ", trained for 10 epochs\n")
   lacks(again.out, "Epoch")
