@@ -150,8 +150,8 @@ function tests.doctor()
     contains(r.out, "\ndevices           cpu")
     contains(r.out, folder .. " (SAROS_DATA): script.lua")
     contains(r.out, "\nrandom numbers    PyTorch's\n")
-    assert(r.out:find("\n  large products  [%d.e-]+ +[%d.e-]+\n"), r.out)
-    assert(r.out:find("\n  recurrence      [%d.e-]+ +[%d.e-]+\n"), r.out)
+    assert(r.out:find("\n  large products  [%d.e+-]+ +[%d.e+-]+\n"), r.out)
+    assert(r.out:find("\n  recurrence      [%d.e+-]+ +[%d.e+-]+\n"), r.out)
     equal(r.out:match("[^\n]*\n$"), "all is well\n")
   end
   local spoiled = saros([[-e 'local core = require "saros.core" core.tanh = core.sigmoid' ]]
