@@ -44,7 +44,7 @@ vocab:set_default_index(unknown)
 options.epochs = options.epochs or (#train < 5000 and 20 or 1)
 print(("%d news to train, %d to test, %d words"):format(#train, #test, #vocab))
 
--- "Oil price falls" gives 114, 51, 2390.
+-- "Oil price falls" gives 181, 52, 280: the more frequent a word, the smaller its id.
 local function encode(line) return vocab(text.basic_english(line)) end
 
 -- A batch is one tensor, so all of its news get as many words as the longest: the course fills
@@ -69,7 +69,7 @@ end
 
 -- words: (batch, steps). The state of an LSTM is {h, c}, each (layers, batch, hidden_dim): what it
 -- shows and what it keeps. Shorter news end in padding, and what they said must be remembered
--- across it: this is learned late, and then at once.
+-- across it. That is learned late: of AG News it reads 20,000 before it is better than chance.
 function LSTMClassifier:forward(words)
   local _, state = self.rnn(self.embedding(words))
   return self.fc(state[1][-1]) -- (batch, num_class)
