@@ -27,10 +27,9 @@ out/. Ctrl-C stops the training; the next start goes on with it.]],
 }
 
 saros.set_default_device(options.device)
-if options.dropout < 0 or options.dropout >= 1 then
-  script.quit("--dropout: at least 0 and below 1 expected, got %g", options.dropout)
-end
-if options.print_every < 1 then script.quit("--print-every: at least 1 expected") end
+script.check(options.dropout >= 0 and options.dropout < 1,
+  "--dropout: at least 0 and below 1 expected, got %g", options.dropout)
+script.check(options.print_every > 0, "--print-every: at least 1 expected")
 
 -- ---- Sentences -----------------------------------------------------------------------------
 
@@ -42,9 +41,7 @@ local max_length = 10 -- words of a sentence, its EOS included
 local path = options.data or data.path("eng-fra.txt", "translation/eng-fra.txt")
 local sentences = script.attempt(text.read_pairs, path,
   {reverse = true, max_length = max_length, prefixes = text.eng_prefixes})
-if #sentences == 0 then
-  script.quit("%s: no short sentence in it begins like 'I am' or 'you are'", path)
-end
+script.check(#sentences > 0, "%s: no short sentence in it begins like 'I am' or 'you are'", path)
 
 -- Each language numbers its words in the order in which they appear.
 local input_lang, output_lang = text.Lang("French"), text.Lang("English")
@@ -83,11 +80,9 @@ end
 local wishes = {}
 for i, sentence in ipairs(options) do
   wishes[i] = read_wish(sentence)
-  if wishes[i].sentence == "" then script.quit("'%s': no words in it", sentence) end
-  if #wishes[i].unknown > 0 then
-    script.quit("'%s': '%s' is none of the %d words in %s", sentence, wishes[i].unknown[1],
-      input_lang.n_words, path)
-  end
+  script.check(wishes[i].sentence ~= "", "'%s': no words in it", sentence)
+  script.check(#wishes[i].unknown == 0, "'%s': '%s' is none of the %d words in %s", sentence,
+    wishes[i].unknown[1], input_lang.n_words, path)
 end
 
 -- ---- Model ---------------------------------------------------------------------------------

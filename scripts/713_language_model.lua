@@ -31,9 +31,7 @@ it.]],
   {"retrain", "flag", false, "train, even if a trained model is there"},
 }
 
-local function check(good, message, ...)
-  if not good then script.quit(message, ...) end
-end
+local check = script.check
 for _, name in ipairs {"batch", "length", "beams"} do
   check(options[name] > 0, "--%s: at least 1 expected", name)
 end

@@ -28,9 +28,7 @@ in the folder out/. Ctrl-C stops the training; the next start goes on with it.]]
   {"retrain", "flag", false, "train, even if a trained model is there"},
 }
 
-local function check(good, message, ...)
-  if not good then script.quit(message, ...) end
-end
+local check = script.check
 for name, least in pairs {lines = 5, words = 5, batch = 1} do
   check(options[name] >= least, "--%s: at least %d expected", name, least)
 end
@@ -51,49 +49,55 @@ local run = script.run {
   data = {sentences = ("%d, %s, %s"):format(#lines, lines[1], lines[#lines])},
 }
 
--- The words of both halves of each line, small letters and no punctuation.
-local function words_of(sentence)
-  local words = text.text_to_word_sequence(sentence)
-  return table.move(words, 1, math.min(#words, max_length), 1, {})
-end
-
-local french, english = {}, {}
-for i = 1, math.min(#lines, options.lines) do
-  local left, right = lines[i]:match("^([^\t]*)\t([^\t]*)")
-  check(left, "%s:%d: two sentences with a tab between them expected", path, i)
-  english[i], french[i] = words_of(left), words_of(right)
-end
-
 -- Words are numbered by falling frequency, rare ones are all "UNK"; two numbers are kept for the
 -- start and the end of a sentence. Keras's numbers begin with 0, which fills up short sentences;
 -- the ids of tensors begin with 1.
 local PAD, START, STOP = 1, options.words - 1, options.words
+
+-- Small letters and no punctuation.
+local function words_of(sentence)
+  local words = text.text_to_word_sequence(sentence)
+  return table.move(words, 1, math.min(#words, max_length), 1, {})
+end
 
 local function tokenizer_of(sentences)
   local tokenizer = text.KerasTokenizer {num_words = options.words - 2, oov_token = "UNK"}
   tokenizer:fit_on_texts(sentences)
   return tokenizer
 end
-local french_words, english_words = tokenizer_of(french), tokenizer_of(english)
-print(("%s: %d sentence pairs; %d French words, %d English ones"):format(path, #french,
-  #french_words.word_counts, #english_words.word_counts))
 
 local function ids_of(tokenizer, sentences)
   return data.from0(tokenizer:texts_to_sequences(sentences))
 end
 
--- What the decoder is to say: the English words, STOP. What it is told at each step is the right
--- word before: START and the same. A French sentence is filled up at its beginning, so that its
--- words are near the state that the decoder gets.
-local targets, told = ids_of(english_words, english), {}
-for i, ids in ipairs(targets) do
-  table.insert(ids, STOP)
-  told[i] = table.move(ids, 1, #ids, 2, {START})
+-- The words of both languages, and all sentences as three tensors (sentences, words): what the
+-- encoder reads, what the decoder is told, what it is to say. It is to say the English words and
+-- STOP, and is told at each step the right word before: START and the same. A French sentence is
+-- filled up at its beginning, so that its words are near the state that the decoder gets.
+local function read_pairs()
+  local french, english = {}, {}
+  for i = 1, math.min(#lines, options.lines) do
+    local left, right = lines[i]:match("^([^\t]*)\t([^\t]*)")
+    check(left, "%s:%d: two sentences with a tab between them expected", path, i)
+    english[i], french[i] = words_of(left), words_of(right)
+  end
+  local french_words, english_words = tokenizer_of(french), tokenizer_of(english)
+  local targets, told = ids_of(english_words, english), {}
+  for i, ids in ipairs(targets) do
+    table.insert(ids, STOP)
+    told[i] = table.move(ids, 1, #ids, 2, {START})
+  end
+  local src_input = text.pad_sequences(ids_of(french_words, french), {value = PAD})
+  local dest_input = text.pad_sequences(told, {padding = "post", value = PAD})
+  local dest_target = text.pad_sequences(targets,
+    {padding = "post", value = PAD, maxlen = dest_input:size(2)})
+  return french_words, english_words, src_input, dest_input, dest_target
 end
-local src_input = text.pad_sequences(ids_of(french_words, french), {value = PAD})
-local dest_input = text.pad_sequences(told, {padding = "post", value = PAD})
-local dest_target = text.pad_sequences(targets,
-  {padding = "post", value = PAD, maxlen = dest_input:size(2)})
+
+local french_words, english_words, src_input, dest_input, dest_target = read_pairs()
+lines = nil -- the tensors have it all; so many strings would only keep Lua's collector busy
+print(("%s: %d sentence pairs; %d French words, %d English ones"):format(path, #src_input,
+  #french_words.word_counts, #english_words.word_counts))
 
 -- What is to be translated at the end.
 local wishes = {}
@@ -105,9 +109,9 @@ for i, sentence in ipairs(options) do
 end
 
 saros.manual_seed(options.seed)
-local held_out = #french // 5
+local held_out = #src_input // 5
 local train, test = data.random_split(data.TensorDataset(src_input, dest_input, dest_target),
-  {#french - held_out, held_out})
+  {#src_input - held_out, held_out})
 print(("%d pairs to train, %d to test; %d French words at most, %d English"):format(#train, #test,
   src_input:size(2), dest_input:size(2)))
 

@@ -12,6 +12,11 @@ local function number(output, pattern)
   return tonumber(output:match(pattern)) or error(("no '%s' in %s"):format(pattern, output), 2)
 end
 
+function tests.the_pairs_are_those_of_the_grammar()
+  local file <close> = assert(io.open(run.source .. "/data/translation/eng-fra.txt"))
+  equal(run.saros(run.quote(run.source .. "/data/translation/make.lua")).out, file:read("a"))
+end
+
 -- ---- 712 -----------------------------------------------------------------------------------
 
 local file = "out/translation_attention.safetensors"
