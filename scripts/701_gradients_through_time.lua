@@ -8,8 +8,9 @@
 
 local saros = require "saros"
 local nn, optim, data, plot = saros.nn, saros.optim, saros.data, saros.plot
+local script = saros.script
 
-local options = saros.script.options {
+local options = script.options {
   [[
 Measures how much of a gradient is left after 1 to 100 steps back in time, for plain recurrent
 networks and with remedies: initialization, activation, normalization, gates, clipping and
@@ -22,8 +23,7 @@ truncation. Then trains some of them to remember what came first. Pictures go to
 saros.set_default_device(options.device)
 saros.manual_seed(options.seed)
 
-local made, complaint = saros.make_directory("out")
-if not made then saros.script.quit(complaint) end
+script.check(saros.make_directory("out"))
 
 -- ---- Measuring -----------------------------------------------------------------------------
 
@@ -211,11 +211,10 @@ local function pick(names)
 end
 
 local function picture(file, title, names)
-  local path, message = plot.lines(pick(names), {
+  script.tell_picture("picture", plot.lines(pick(names), {
     file = file, title = title, labels = names, logy = true, width = 1000, height = 560,
     xlabel = "steps back in time", ylabel = "norm of the gradient",
-  })
-  print(path and "picture: " .. path or ("no picture: %s"):format(message))
+  }))
 end
 
 print()

@@ -10,44 +10,60 @@
 -- it. Inputs are (steps, batch, features), PyTorch's order, but in the last part.
 
 local saros = require "saros"
-local nn, optim, plot = saros.nn, saros.optim, saros.plot
+local nn, optim, plot, script = saros.nn, saros.optim, saros.plot, saros.script
 
-local options = saros.script.options {
+local options = script.options {
   [[
 Five kinds of sequence problems, from vector to vector to encoder and decoder: trains a small
-network for each, compares it with chance and shows what it does. A picture goes to out/.]],
+network for each, or loads the one it trained before, compares it with chance and shows what it
+does. The networks and a picture are kept in the folder out/. Ctrl-C stops the training; the next
+start goes on with it.]],
   {"steps", "integer", 400, "training steps of each network"},
   {"seed", "integer", 1, "of the weights and of the data"},
   {"device", "device", "cpu", "cpu or cuda"},
+  {"retrain", "flag", false, "train, even if trained networks are there"},
 }
 
 saros.set_default_device(options.device)
 saros.manual_seed(options.seed)
 
-local made, complaint = saros.make_directory("out")
-if not made then saros.script.quit(complaint) end
-
 -- ---- What all share ------------------------------------------------------------------------
 
 -- Trains `model` by the losses of fresh batches that draw_loss() gives; shows some on the way.
-local function fit(model, draw_loss)
+-- The run is kept in the file out/shape_NAME.safetensors, random state included: what comes
+-- behind is the same, trained or loaded.
+local function fit(name, model, draw_loss)
   print(model)
   local parameters = model:parameters()
   local optimizer = optim.Adam(parameters, {lr = 0.01})
   local schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, math.max(1, options.steps))
-  local start, line = saros.clock(), {"loss"}
-  for step = 1, options.steps do
-    local loss = draw_loss()
-    optimizer:zero_grad()
-    loss:backward()
-    nn.utils.clip_grad_norm_(parameters, 1)
-    optimizer:step()
-    schedule:step()
-    if step == 1 or step % math.max(1, options.steps // 5) == 0 then
-      table.insert(line, ("%.3f"):format(loss:item()))
+  local run = script.run {
+    file = ("out/shape_%s.safetensors"):format(name), options = options,
+    depends = {"seed", "steps"},
+  }
+  local state = run:start({model = model, optimizer = optimizer, schedule = schedule},
+    {step = 0, losses = {}, seconds = 0})
+
+  local function train(interrupted)
+    local start = saros.clock() - state.seconds
+    for step = state.step + 1, options.steps do
+      local loss = draw_loss()
+      optimizer:zero_grad()
+      loss:backward()
+      nn.utils.clip_grad_norm_(parameters, 1)
+      optimizer:step()
+      schedule:step()
+      if step == 1 or step % math.max(1, options.steps // 5) == 0 then
+        table.insert(state.losses, ("%.3f"):format(loss:item()))
+      end
+      state.step, state.seconds = step, saros.clock() - start
+      if interrupted() then return end
     end
   end
-  print(("%s, %.1f s"):format(table.concat(line, " "), saros.clock() - start))
+
+  if run.resumed then print(("model: %s, trained for %d steps"):format(run.file, state.step)) end
+  if state.step < options.steps then run:train(train) end
+  print(("loss %s, %.1f s"):format(table.concat(state.losses, " "), state.seconds))
 end
 
 local criterion = nn.CrossEntropyLoss()
@@ -87,7 +103,7 @@ end
 
 local function vector_to_vector()
   local model = nn.Sequential(nn.Linear(7, 32), nn.ReLU(), nn.Linear(32, 10))
-  fit(model, function()
+  fit("display", model, function()
     local display, digits = displays(64)
     return criterion(model(display), digits)
   end)
@@ -129,7 +145,7 @@ end
 
 local function sequence_to_vector()
   local model = Remainder(32)
-  fit(model, function()
+  fit("remainder", model, function()
     local input, remainder = numbers(draw_length(1, 8), 64)
     return criterion(model(input), remainder)
   end)
@@ -177,7 +193,7 @@ end
 
 local function vector_to_sequence()
   local model, loss = Wave(32), nn.MSELoss()
-  fit(model, function()
+  fit("wave", model, function()
     local frequency, wave = waves(32)
     return loss(model(frequency, wave_length), wave)
   end)
@@ -237,7 +253,7 @@ end
 
 local function synced()
   local model = Tagger(#signs, 32, deepest + 1)
-  fit(model, function()
+  fit("brackets", model, function()
     local ids, tags = texts(20, 32)
     return criterion(model(ids):flatten(1, 2), tags:flatten())
   end)
@@ -322,8 +338,8 @@ end
 
 local function words(length, count) return saros.randint(1, #alphabet + 1, {count, length}) end
 
-local function train_reverser(what, model)
-  fit(model, function()
+local function train_reverser(name, what, model)
+  fit(name, model, function()
     local input = words(draw_length(3, 8), 32)
     return model:loss(input, input:flip(2))
   end)
@@ -355,18 +371,17 @@ end
 -- Where the decoder looks for each letter that it writes: from the last letter to the first.
 local function draw_attention(model, word)
   local written, weights = model:write(ids_of(word), #word)
-  local file, message = plot.heatmap(weights[1], {
-    file = "out/reverse_attention.png", title = "What each letter is read from",
+  script.tell_picture("picture", plot.heatmap(weights[1], {
+    file = "out/shape_reverse_attention.png", title = "What each letter is read from",
     xlabels = letters_of(word), ylabels = letters_of(word_of(written[1])), xlabel = "read",
     ylabel = "written",
-  })
-  print(file and "picture: " .. file or "no picture: " .. message)
+  }))
 end
 
 local function encoder_and_decoder()
   local plain, attentive = Reverser(64), Reverser(64, true)
-  train_reverser("8 letters backwards", plain)
-  train_reverser("the same with attention", attentive)
+  train_reverser("reverse", "8 letters backwards", plain)
+  train_reverser("reverse_attention", "the same with attention", attentive)
   local _ <close> = saros.no_grad()
   for _, word in ipairs {"moon", "eclipse", "sequence"} do
     print(("  %s: %s, with attention %s"):format(word, word_of(plain:write(ids_of(word), #word)[1]),

@@ -13,8 +13,9 @@
 --     end)
 --   end
 --
--- The file is a checkpoint (saros.save_checkpoint). Ctrl-C waits for the end of the step, so
--- that a run which was interrupted ends with the same bits as one which was not.
+-- The file is a checkpoint (saros.save_checkpoint), written every minute, on Ctrl-C and at the end.
+-- Ctrl-C waits for the end of the step, so that a run which was interrupted, or killed, and went on
+-- ends with the same bits as one which was not.
 
 local core = require "saros.core"
 local checkpoint = require "saros.checkpoint"
@@ -30,6 +31,7 @@ local fail, show = options.fail, options.show
 ---@field depends? string[] options that a run cannot change: those of the file are the defaults
 ---@field goal? string the option that says how long to train; that of the file is the default
 ---@field data? table<string, string|number> what else must be as it was, by the word for it
+---@field save_every? number seconds of training between two saves, default 60
 
 ---@class saros.script.Run
 ---@field file string
@@ -39,7 +41,7 @@ local Run = class.extend(nil, "saros.script.run")
 
 local read = options.signature("saros.script.run", {
   {"file", "string"}, {"options", "table"}, {"depends", "table", {}}, {"goal", "string?"},
-  {"data", "table", {}},
+  {"data", "table", {}}, {"save_every", "number", 60},
 })
 
 -- Why a run with these settings is none that can go on here, or nil.
@@ -85,7 +87,7 @@ end
 function Run:init(spec)
   local o = read(spec)
   self.file, self.options, self.depends, self.goal = o.file, o.options, o.depends, o.goal
-  self.data = o.data
+  self.data, self.save_every = o.data, o.save_every
   local folder = o.file:match("^(.*)/[^/]*$")
   if folder then
     local made, message = core.make_directory(folder)
@@ -123,6 +125,20 @@ function Run:save()
   script.attempt(checkpoint.save_checkpoint, self.file, entries)
 end
 
+-- interrupted(): was Ctrl-C pressed? The train function asks after each step, when all is in a
+-- state to go on from: so this is also where the run is saved from time to time.
+local function watch(self)
+  local saved = core.clock()
+  return function()
+    if core.interrupt_seen() then return true end
+    if core.clock() - saved >= self.save_every then
+      self:save()
+      saved = core.clock()
+    end
+    return false
+  end
+end
+
 local holding = setmetatable({}, {__close = function() core.hold_interrupts(false) end})
 
 --- Call train(interrupted), which asks interrupted() after each step and returns if it is true,
@@ -136,7 +152,7 @@ function Run:train(train)
   core.hold_interrupts(true)
   local _ <close> = holding
   self:save() -- a folder that cannot be written is found out now, not after hours
-  train(core.interrupt_seen)
+  train(watch(self))
   self:save()
   if not core.interrupt_seen() then return end
   io.stdout:flush()

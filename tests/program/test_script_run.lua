@@ -14,11 +14,12 @@ local options = saros.script.options {
   "Draws.",
   {"steps", "integer", 8, ""}, {"seed", "integer", 1, ""}, {"rate", "number", 0.5, ""},
   {"kill", "integer", 0, ""}, {"again", "flag", false, ""}, {"word", "string", "a", ""},
+  {"die", "integer", 0, ""},
   {"retrain", "flag", false, ""},
 }
 local run = saros.script.run {
   file = "out/deep/run.safetensors", options = options, depends = {"seed", "rate"},
-  goal = "steps", data = {words = options.word},
+  goal = "steps", data = {words = options.word}, save_every = options.die > 0 and 0 or nil,
 }
 saros.manual_seed(options.seed)
 local model = saros.nn.Linear(2, 1)
@@ -29,6 +30,7 @@ if state.step < options.steps then
   run:train(function(interrupted)
     while state.step < options.steps do
       state.step = state.step + 1
+      if state.step == options.die then io.popen("kill -KILL $PPID"):close() end
       if state.step == options.kill then
         ctrl_c()
         if options.again then ctrl_c() end
@@ -75,6 +77,16 @@ function tests.another_run()
   contains(r.out, "out/deep/run.safetensors was made with --seed 4: training again\nfrom\t0\tfalse")
   r = draw("--word b")
   contains(r.out, "out/deep/run.safetensors was made with other words: training again\nfrom\t0")
+end
+
+-- A run is also saved from time to time: one that is killed has lost what came after that.
+function tests.goes_on_after_it_was_killed()
+  local whole = draw("--retrain")
+  local r = draw("--retrain --die 4")
+  equal(r.code, 137, r.err)
+  local on = draw("")
+  contains(on.out, "from\t3\ttrue\t1\t0.5\t8\n")
+  equal(on.out:match("\n(.*)"), whole.out:match("\n(.*)"))
 end
 
 function tests.interrupted_in_the_last_step()

@@ -1,51 +1,23 @@
 -- scripts/700_rnn_by_hand.lua, 701_gradients_through_time.lua and 702_sequence_shapes.lua: what
 -- they compute and learn, as they print it.
 package.path = "tests/program/?.lua;" .. package.path
-local run = require "run"
+local run, trained = require "run", require "trained"
 local tests = {}
-
-local function line_of(command)
-  local pipe <close> = assert(io.popen(command))
-  return pipe:read()
-end
-
-local here = line_of("pwd")
-local program = arg[-1]:find("^/") and arg[-1] or here .. "/" .. arg[-1]
-local folder = run.folder()
 
 local by_hand, gradients, shapes = "700_rnn_by_hand", "701_gradients_through_time",
   "702_sequence_shapes"
 
-local function path_of(name) return ("%s/scripts/%s.lua"):format(here, name) end
-
--- Run a script in a folder of its own; `before` goes in front of the program.
-local function run_script(path, arguments, before)
-  return run.shell(("cd %s && %s %s %s %s"):format(run.quote(folder), before or "",
-    run.quote(program), run.quote(path), arguments or ""))
-end
+local function path_of(name) return ("%s/scripts/%s.lua"):format(run.source, name) end
 
 -- What a script prints, run once for all tests that ask.
 local outputs = {}
 local function output_of(name)
   if not outputs[name] then
-    local r = run_script(path_of(name))
+    local r = trained.run(name, "")
     run.equal(r.code, 0, name .. ": " .. r.err)
     outputs[name] = r.out
   end
   return outputs[name]
-end
-
-local function read(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read("a")
-end
-
--- A picture is a PNG with width, height and some content.
-local function check_picture(file)
-  local bytes = read(folder .. "/" .. file)
-  run.equal(bytes:sub(1, 8), "\137PNG\r\n\26\n", file)
-  local width, height = (">I4I4"):unpack(bytes, 17)
-  assert(width >= 300 and height >= 300 and #bytes > 5000, file .. " is too small")
 end
 
 local function below(value, limit, what)
@@ -110,15 +82,17 @@ end
 
 -- Each gate counts: with one of them changed the script says what differs, and fails.
 function tests.a_wrong_gate_is_found()
-  local text = read(path_of(by_hand))
+  local file <close> = assert(io.open(path_of(by_hand)))
+  local text = file:read("a")
   for from, kind in pairs {
     ["f * c + i * g"] = "LSTM", ["z * h + (1 - z) * n"] = "GRU",
     ["self.x_h(x) + self.h_h(h)"] = "RNN",
   } do
     local wrong = from:gsub("%+", "-")
     local at, to = text:find(from, 1, true)
-    local path = run.write(folder .. "/wrong.lua", text:sub(1, at - 1) .. wrong .. text:sub(to + 1))
-    local r = run_script(path)
+    local path = run.write(trained.folder .. "/wrong.lua",
+      text:sub(1, at - 1) .. wrong .. text:sub(to + 1))
+    local r = run.saros(run.quote(path))
     run.contains(r.err, "wrong.lua: by hand and built in differ: " .. kind .. "Cell outputs: ")
     run.contains(r.err, kind .. " gradients: ")
     run.equal(r.code, 2, kind)
@@ -194,7 +168,7 @@ function tests.gradient_pictures()
   local out = output_of(gradients)
   for _, file in ipairs {"out/gradients_weights.png", "out/gradients_remedies.png"} do
     run.contains(out, "picture: " .. file)
-    check_picture(file)
+    assert(trained.is_png(file), file)
   end
   run.contains(out, "log10 of the norm by steps back in time\n")
   run.contains(out, "* large\n")
@@ -234,15 +208,15 @@ function tests.shapes_show_what_they_do()
   local number, remainder = out:match(" = (%d+): remainder (%d), it says %d\n")
   run.equal(number % 3, tonumber(remainder))
   run.contains(out, "moon: noom, with attention noom\n")
-  run.contains(out, "picture: out/reverse_attention.png\n")
-  check_picture("out/reverse_attention.png")
+  run.contains(out, "picture: out/shape_reverse_attention.png\n")
+  assert(trained.is_png("out/shape_reverse_attention.png"))
 end
 
 -- ---- command lines ---------------------------------------------------------------------
 
 function tests.help()
   for _, name in ipairs {by_hand, gradients, shapes} do
-    local r = run_script(path_of(name), "--help")
+    local r = trained.run(name, "--help")
     run.equal(r.code, 0)
     run.contains(r.out, ("usage: saros %s.lua [options]\n"):format(name))
     for _, option in ipairs {"--steps N", "--seed N", "--device NAME", "--help"} do
@@ -252,27 +226,22 @@ function tests.help()
 end
 
 function tests.wrong_command_lines()
-  for arguments, message in pairs {
-    ["--step 3"] = "unknown option --step, did you mean '--steps'?",
-    ["--steps many"] = "--steps: a whole number expected, got 'many'",
-    ["--steps -1"] = "--steps: a whole number expected, got '-1'",
-    ["--seed 1.5"] = "--seed: a whole number expected, got '1.5'",
-    ["--device gpu"] = "--device: device 'gpu'",
-    ["--seed"] = "--seed: a value is missing",
-    ["word"] = "unexpected argument 'word'",
-  } do
-    for _, name in ipairs {by_hand, gradients, shapes} do
-      local r = run_script(path_of(name), arguments)
-      run.contains(r.err, name .. ".lua: " .. message, arguments)
-      run.equal(select(2, r.err:gsub("\n", "")), 1, r.err)
-      run.equal(r.out .. r.code, "2", arguments)
-    end
+  for _, name in ipairs {by_hand, gradients, shapes} do
+    trained.refuses(name, {
+      ["--step 3"] = "unknown option --step, did you mean '--steps'?",
+      ["--steps many"] = "--steps: a whole number expected, got 'many'",
+      ["--steps -1"] = "--steps: a whole number expected, got '-1'",
+      ["--seed 1.5"] = "--seed: a whole number expected, got '1.5'",
+      ["--device gpu"] = "--device: device 'gpu'",
+      ["--seed"] = "--seed: a value is missing",
+      ["word"] = "unexpected argument 'word'",
+    })
   end
 end
 
 function tests.without_training()
   for _, name in ipairs {by_hand, gradients, shapes} do
-    local r = run_script(path_of(name), "--steps 0")
+    local r = trained.run(name, "--steps 0")
     run.equal(r.err .. r.code, "0", name)
     run.lacks(r.out, "nan", name)
   end
@@ -280,22 +249,41 @@ end
 
 function tests.without_gnuplot()
   for _, name in ipairs {gradients, shapes} do
-    local r = run_script(path_of(name), "--steps 0", "env PATH=/none")
-    run.contains(r.out, "no picture: gnuplot is not installed")
+    local r = trained.run(name, "--steps 0", "PATH=/none")
+    run.contains(r.out, "no picture, gnuplot is not installed")
     run.equal(r.err .. r.code, "0", name)
   end
+end
+
+-- Networks that were stopped go on, those that were done are loaded, and all say the same.
+function tests.shapes_are_kept()
+  local function summary(r)
+    run.equal(r.code, 0, r.err)
+    return r.out:match("\nshape .*")
+  end
+  local whole = summary(trained.run(shapes, "--retrain"))
+  local again = trained.run(shapes, "")
+  run.equal(summary(again), whole)
+  for _, kind in ipairs {"display", "reverse_attention"} do
+    run.contains(again.out, ("model: out/shape_%s.safetensors, trained for 400 steps"):format(kind))
+  end
+  local stopped = trained.interrupt(shapes, "--retrain", "out/shape_wave.safetensors")
+  run.contains(stopped.err, shapes .. ".lua: interrupted; the next start goes on from ")
+  run.equal(stopped.code, 130)
+  run.lacks(stopped.out, "points of a wave")
+  run.equal(summary(trained.run(shapes, "")), whole)
 end
 
 function tests.out_is_a_file()
   local other = run.folder()
   run.write(other .. "/out", "")
   for _, name in ipairs {gradients, shapes} do
-    local r = run.shell(("cd %s && %s %s"):format(run.quote(other), run.quote(program),
+    local r = run.shell(("cd %s && %s %s"):format(run.quote(other), run.program,
       run.quote(path_of(name))))
     run.contains(r.err, name .. ".lua: ")
     run.contains(r.err, "out")
     run.equal(select(2, r.err:gsub("\n", "")), 1, r.err)
-    run.equal(r.out .. r.code, "2", name)
+    run.equal(r.code, 2, name)
   end
 end
 

@@ -8,17 +8,22 @@ M.folder = run.folder()
 --- The shell command that runs scripts/NAME.lua there.
 ---@param name string
 ---@param arguments string in shell syntax
+---@param environment? string NAME=VALUE ..., in shell syntax
 ---@return string
-function M.command(name, arguments)
-  return ("cd %s && env -u SAROS_DATA XDG_CACHE_HOME=/none %s %s %s"):format(run.quote(M.folder),
-    run.program, run.quote(run.source .. "/scripts/" .. name .. ".lua"), arguments)
+function M.command(name, arguments, environment)
+  return ("cd %s && env -u SAROS_DATA XDG_CACHE_HOME=/none %s %s %s %s"):format(
+    run.quote(M.folder), environment or "", run.program,
+    run.quote(run.source .. "/scripts/" .. name .. ".lua"), arguments)
 end
 
 --- Run it: {out =, err =, code =}.
 ---@param name string
 ---@param arguments string
+---@param environment? string
 ---@return {out: string, err: string, code: integer}
-function M.run(name, arguments) return run.shell(M.command(name, arguments)) end
+function M.run(name, arguments, environment)
+  return run.shell(M.command(name, arguments, environment))
+end
 
 --- Run it, press Ctrl-C when it begins to train, and give its end: {out =, err =, code =}.
 ---@param name string
