@@ -11,7 +11,7 @@
 -- Values come by position, then one table with the rest by name, or that table
 -- alone. A field without a default must be given, unless its type ends in "?".
 -- Types: any boolean integer number string table function tensor generator, or
--- several with "|" between them.
+-- several with "|" between them. NaN is no number, unless "nan" is among them.
 --
 -- Errors are raised at the line of the script that called into the library.
 
@@ -45,6 +45,7 @@ function options.show(value)
   if kind == "string" then
     return ("string '%s'"):format(#value > 40 and value:sub(1, 37) .. "..." or value)
   end
+  if value ~= value then return "NaN" end
   if kind == "number" or kind == "boolean" then return kind .. " " .. tostring(value) end
   if core.is_tensor(value) then return "tensor " .. tostring(value.shape) end
   local meta = getmetatable(value)
@@ -52,6 +53,11 @@ function options.show(value)
   return type(name) == "string" and name or kind
 end
 local show = options.show
+
+--- The shape of a tensor as PyTorch's messages have it: "(2, 3)".
+---@param t saros.Tensor
+---@return string
+function options.shape_text(t) return "(" .. tostring(t.shape):sub(2, -2) .. ")" end
 
 --- Does it stand for a tensor, as a PackedSequence does?
 ---@param value any
@@ -67,7 +73,8 @@ end
 local checks = {
   any = function(v) return v end,
   integer = function(v) return math.type(v) and math.tointeger(v) end,
-  number = function(v) return type(v) == "number" and v or nil end,
+  number = function(v) return type(v) == "number" and v == v and v or nil end,
+  nan = function(v) return v ~= v and v or nil end,
   boolean = function(v) if type(v) == "boolean" then return v end end,
   string = function(v) return type(v) == "string" and v or nil end,
   table = function(v) return type(v) == "table" and v or nil end,
@@ -81,7 +88,7 @@ local checks = {
 local function describe(kinds)
   local words = {}
   for i, kind in ipairs(kinds) do
-    words[i] = (kind:find("^[aeiou]") and "an " or "a ") .. kind
+    words[i] = kind == "nan" and "NaN" or (kind:find("^[aeiou]") and "an " or "a ") .. kind
   end
   return table.concat(words, " or ")
 end

@@ -265,6 +265,8 @@ function TestBatches:test_wrong_use()
   assert_error("data.batches: unknown option 'collate_fn', did you mean 'collate'?", data.batches,
     {}, {collate_fn = 3})
   assert_error("size must be at least 1, got 0", data.batches, {}, {size = 0})
+  assert_error("size and batch_size are two names of one option", data.batches, {},
+    {size = 1, batch_size = 1})
   assert_error("a data set expected", data.batches, nil, {size = 1})
   assert_error("collate must be a function", data.batches, {}, {collate = "stack"})
 end

@@ -96,6 +96,8 @@ function TestRecurrent:test_wrong_input()
     saros.zeros(1, 1, 8))
   lu.assertErrorMsgContains("float", rnn, saros.zeros(2, 1, 64, {dtype = "float64"}))
   assert_error("hidden_size must be greater than 0, got 0", nn.RNN, 3, 0)
+  assert_error("num_layers must be at most 1000, got 1099511627776", nn.LSTM, 4, 5, 1 << 40)
+  assert_error("forget_bias must be a number, got NaN", nn.LSTM, 4, 5, {forget_bias = 0 / 0})
   assert_error("dropout should be a probability in range [0, 1]", nn.RNN, 3, 4, {dropout = 1.5})
 end
 

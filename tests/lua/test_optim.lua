@@ -400,7 +400,9 @@ local TestWrong = {}
 function TestWrong:test_options()
   local p = {parameter(1)}
   assert_error("Invalid learning rate: -1", optim.SGD, p, {lr = -1})
-  assert_error("Invalid learning rate: ", optim.SGD, p, {lr = 0 / 0})
+  assert_error("lr must be a number, got NaN", optim.SGD, p, {lr = 0 / 0})
+  assert_error("dampening must be a number, got NaN", optim.SGD, p, {dampening = 0 / 0})
+  assert_error("params is missing (a tensor or a table)", optim.SGD, {{lr = 1}})
   assert_error("Invalid momentum value: -0.5", optim.SGD, p, {momentum = -0.5})
   assert_error("Invalid weight_decay value: -1", optim.SGD, p, {weight_decay = -1})
   assert_error("Nesterov momentum requires a momentum and zero dampening", optim.SGD, p,

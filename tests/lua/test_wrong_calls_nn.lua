@@ -242,7 +242,7 @@ TestOptim = wrong.tests {
     optim.SGD({p, p})
   end, "optim.SGD", "twice"},
   {"sgd_lr_negative", function() sgd {lr = -1} end, "optim.SGD", "-1"},
-  {"sgd_lr_nan", function() sgd {lr = nan} end, "optim.SGD", "nan"},
+  {"sgd_lr_nan", function() sgd {lr = nan} end, "optim.SGD", "got NaN"},
   {"sgd_lr_string", function() sgd {lr = "0.1"} end, "optim.SGD", "lr", "string"},
   {"sgd_lr_number_alone", function() sgd(0.1) end, "optim.SGD", "option table"},
   {"sgd_momentum", function() sgd {momentum = -0.9} end, "optim.SGD", "momentum", "-0.9"},
@@ -251,7 +251,7 @@ TestOptim = wrong.tests {
   {"sgd_typo", function() sgd {learning_rate = 1} end, "optim.SGD", "learning_rate"},
   {"sgd_typo_near", function() sgd {momentun = 0.9} end, "'momentum'"},
   {"adam_lr", function() optim.Adam(parameters(), {lr = -1}) end, "optim.Adam", "-1"},
-  {"adam_eps", function() optim.Adam(parameters(), {eps = nan}) end, "optim.Adam", "epsilon"},
+  {"adam_eps", function() optim.Adam(parameters(), {eps = nan}) end, "optim.Adam", "eps must be a number, got NaN"},
   {"adam_beta_1", function() optim.Adam(parameters(), {betas = {0.9, 1}}) end, "betas[2]", "1"},
   {"adam_beta_nan", function() optim.Adam(parameters(), {betas = {nan, 0}}) end, "betas[1]"},
   {"adam_beta_string", function() optim.Adam(parameters(), {betas = {"a", 0}}) end, "betas[1]"},

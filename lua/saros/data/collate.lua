@@ -9,7 +9,7 @@ local fail, show = options.fail, options.show
 local collate = {}
 
 local read = options.reader("data.pad_collate", {
-  {"padding_value", "number", 0}, {"batch_first", "boolean", true},
+  {"padding_value", "number|nan", 0}, {"batch_first", "boolean", true},
 })
 
 local function parts_of(i, item)

@@ -28,14 +28,17 @@ local fail, show = options.fail, options.show
 local Loader = class.extend(nil, "Loader")
 
 local read = options.reader("data.batches", {
-  {"size", "integer", 1}, {"shuffle", "boolean", false}, {"drop_last", "boolean", false},
+  {"size", "integer?"}, {"shuffle", "boolean", false}, {"drop_last", "boolean", false},
   {"collate", "function?"}, {"progress", "string|boolean", false}, {"generator", "generator?"},
   {"batch_size", "integer?"},
 })
 
 function Loader:init(set, opts)
   local o = read(opts)
-  local size = o.batch_size or o.size
+  if o.size and o.batch_size then
+    fail("data.batches: size and batch_size are two names of one option, give one of them")
+  end
+  local size = o.size or o.batch_size or 1
   if size < 1 then fail("data.batches: size must be at least 1, got %d", size) end
   self.dataset = set
   self.size, self.shuffle, self.drop_last = size, o.shuffle, o.drop_last

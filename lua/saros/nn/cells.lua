@@ -7,7 +7,7 @@ local parts = require "saros.nn.module"
 
 local Module, Parameter = parts.Module, parts.Parameter
 local recurrent, is_tensor = core.recurrent, core.is_tensor
-local fail, show = options.fail, options.show
+local fail, show, shape_text = options.fail, options.show, options.shape_text
 
 ---@class saros.nn.RNNCellBase: saros.nn.Module
 ---@field input_size integer
@@ -56,14 +56,12 @@ function RNNCellBase:reset_parameters()
   for _, p in ipairs(self:parameters()) do p:uniform_(-bound, bound) end
 end
 
-local function sizes_text(t) return "(" .. tostring(t.shape):sub(2, -2) .. ")" end
-
 -- Whether the input has a batch dimension.
 local function check_input(self, input)
   local dims = is_tensor(input) and input:dim()
   if (dims ~= 1 and dims ~= 2) or input:size(-1) ~= self.input_size then
     fail("%s: expected input (batch, %d) or (%d), got %s", self.__name, self.input_size,
-      self.input_size, is_tensor(input) and sizes_text(input) or show(input))
+      self.input_size, is_tensor(input) and shape_text(input) or show(input))
   end
   return dims == 2
 end
@@ -73,7 +71,7 @@ local function check_state(self, t, name, input, batched)
   if t == nil then return nil end
   local wanted = batched and ("(%d, %d)"):format(input:size(1), self.hidden_size)
     or ("(%d)"):format(self.hidden_size)
-  local got = is_tensor(t) and sizes_text(t) or show(t)
+  local got = is_tensor(t) and shape_text(t) or show(t)
   if got ~= wanted then fail("%s: expected %s %s, got %s", self.__name, name, wanted, got) end
   return t:view(1, -1, self.hidden_size)
 end

@@ -40,7 +40,7 @@ define("normal_", {{"mean", "number", 0.0}, {"std", "number", 1.0}, generator}, 
   t:normal_(o.mean, o.std, o.generator)
 end)
 
-define("constant_", {{"val", "number"}}, function(t, o) t:fill_(o.val) end)
+define("constant_", {{"val", "number|nan"}}, function(t, o) t:fill_(o.val) end)
 define("zeros_", {}, function(t) t:fill_(0) end)
 define("ones_", {}, function(t) t:fill_(1) end)
 

@@ -111,7 +111,8 @@ function rnn.pack_padded_sequence(input, lengths, ...)
 end
 
 local read_pad_packed = options.signature("pad_packed_sequence", {
-  {"batch_first", "boolean", false}, {"padding_value", "number", 0}, {"total_length", "integer?"},
+  {"batch_first", "boolean", false}, {"padding_value", "number|nan", 0},
+  {"total_length", "integer?"},
 })
 
 --- The way back: a padded batch, in the original order of its sequences.
@@ -135,7 +136,7 @@ end
 -- ---- lists of sequences ----------------------------------------------------------------------
 
 local read_pad = options.signature("pad_sequence",
-  {{"batch_first", "boolean", false}, {"padding_value", "number", 0}})
+  {{"batch_first", "boolean", false}, {"padding_value", "number|nan", 0}})
 
 --- Sequences of different lengths as one padded batch.
 ---@param sequences saros.Tensor[] each (length, ..)

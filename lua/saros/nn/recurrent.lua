@@ -17,7 +17,7 @@ local parts = require "saros.nn.module"
 
 local Module, Parameter = parts.Module, parts.Parameter
 local recurrent, is_tensor = core.recurrent, core.is_tensor
-local fail, show = options.fail, options.show
+local fail, show, shape_text = options.fail, options.show, options.shape_text
 
 ---@class saros.nn.RNNBase: saros.nn.Module
 ---@field mode string rnn_tanh, rnn_relu, lstm or gru
@@ -85,6 +85,9 @@ end
 local function check_options(where, o)
   for _, name in ipairs {"input_size", "hidden_size", "num_layers"} do
     if o[name] < 1 then fail("%s: %s must be greater than 0, got %d", where, name, o[name]) end
+  end
+  if o.num_layers > 1000 then
+    fail("%s: num_layers must be at most 1000, got %d", where, o.num_layers)
   end
   check_probability(where, "dropout", o.dropout)
   check_probability(where, "recurrent_dropout", o.recurrent_dropout)
@@ -225,10 +228,6 @@ local function expected_input(self)
     self.input_size)
 end
 
-local function list_sizes(t)
-  return "(" .. tostring(t.shape):sub(2, -2) .. ")"
-end
-
 local function is_packed(value)
   return type(value) == "table" and require("saros.nn.packed_sequence").is_packed(value)
 end
@@ -237,7 +236,7 @@ local function check_last_size(self, input, dims)
   if input:size(-1) == self.input_size then return end
   local names = {"seq, ", self.batch_first and "batch, seq, " or "seq, batch, "}
   fail("%s: expected input (%s%d), got %s: last size %d is not input_size %d", self.__name,
-    dims and names[dims - 1] or "rows, ", self.input_size, list_sizes(input), input:size(-1),
+    dims and names[dims - 1] or "rows, ", self.input_size, shape_text(input), input:size(-1),
     self.input_size)
 end
 
@@ -248,12 +247,12 @@ local function check_input(self, input)
   end
   local dims = input:dim()
   if dims ~= 2 and dims ~= 3 then
-    fail("%s: %s, got %s: %d dimensions", self.__name, expected_input(self), list_sizes(input),
+    fail("%s: %s, got %s: %d dimensions", self.__name, expected_input(self), shape_text(input),
       dims)
   end
   check_last_size(self, input, dims)
   if input:size(dims == 3 and self.batch_first and 2 or 1) == 0 then
-    fail("%s: expected at least one step, got %s", self.__name, list_sizes(input))
+    fail("%s: expected at least one step, got %s", self.__name, shape_text(input))
   end
   return dims == 3
 end
@@ -266,8 +265,8 @@ local function check_state(self, t, name, size, batch, batched)
   if not is_tensor(t) then
     fail("%s: expected %s %s, got %s", self.__name, name, wanted, show(t))
   end
-  if list_sizes(t) ~= wanted then
-    fail("%s: expected %s %s, got %s", self.__name, name, wanted, list_sizes(t))
+  if shape_text(t) ~= wanted then
+    fail("%s: expected %s %s, got %s", self.__name, name, wanted, shape_text(t))
   end
   return batched and t or t:unsqueeze(2)
 end
@@ -368,7 +367,7 @@ local function forward_packed(self, packed, state, cells)
   local x, batch = packed.data, packed.batch
   if x:dim() ~= 2 then
     fail("%s: expected packed data (rows, %d), got %s", self.__name, self.input_size,
-      list_sizes(x))
+      shape_text(x))
   end
   check_last_size(self, x)
   local h0, c0 = check_states(self, state, batch, true)

@@ -43,7 +43,7 @@ function Optimizer:extend(name, fields)
   local where = "optim." .. name
   new.fields = fields
   new._read = options.reader(where, fields)
-  local group_fields = {{"params", "any"}}
+  local group_fields = {{"params", "tensor|table"}}
   for i, field in ipairs(fields) do
     group_fields[i + 1] = {field[1], field[2]:gsub("%?$", "") .. "?"}
   end

@@ -9,7 +9,7 @@ local where = "text.pad_sequences"
 
 local read = options.signature(where, {
   {"maxlen", "integer?"}, {"padding", "string", "pre"}, {"truncating", "string", "pre"},
-  {"value", "number", 0}, {"dtype", "string?"},
+  {"value", "number|nan", 0}, {"dtype", "string?"},
 })
 
 local function as_list(i, sequence)

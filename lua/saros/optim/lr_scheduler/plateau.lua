@@ -30,8 +30,9 @@ function ReduceLROnPlateau:check()
   local where, groups = "optim.lr_scheduler.ReduceLROnPlateau", #self.optimizer.param_groups
   options.one_of(where, "mode", self.mode, {"min", "max"})
   options.one_of(where, "threshold_mode", self.threshold_mode, {"rel", "abs"})
-  if self.factor >= 1 or self.factor ~= self.factor then
-    self:fail("factor should be < 1, got %s", self.factor)
+  if self.factor >= 1 then self:fail("factor should be < 1, got %s", self.factor) end
+  for _, name in ipairs {"patience", "cooldown"} do
+    if self[name] < 0 then self:fail("%s should be at least 0, got %d", name, self[name]) end
   end
   if type(self.min_lr) == "number" then return end
   if #self.min_lr ~= groups then
