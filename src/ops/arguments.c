@@ -58,11 +58,10 @@ sr_status sr__number_as(const char *name, sr_dtype dtype, sr_scalar number, sr_s
   return SR_OK;
 }
 
-/* bool < int64 < floating */
-static int category(sr_dtype dtype) { return dtype == SR_bool ? 0 : dtype == SR_int64 ? 1 : 2; }
+int sr__category(sr_dtype dtype) { return dtype == SR_bool ? 0 : dtype == SR_int64 ? 1 : 2; }
 
 sr_dtype sr__wider(sr_dtype a, sr_dtype b) {
-  if (category(a) != category(b)) return category(a) > category(b) ? a : b;
+  if (sr__category(a) != sr__category(b)) return sr__category(a) > sr__category(b) ? a : b;
   return a == SR_float64 || b == SR_float64 ? SR_float64 : a;
 }
 
@@ -80,7 +79,7 @@ sr_dtype sr__promoted(int n, const sr_operand *x) {
   bool decided = false;
   for (int kind = 0; kind < 3; kind++) {
     if (!any[kind]) continue;
-    if (!decided || category(best[kind]) > category(result)) result = best[kind];
+    if (!decided || sr__category(best[kind]) > sr__category(result)) result = best[kind];
     decided = true;
   }
   return result;

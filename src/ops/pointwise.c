@@ -9,9 +9,6 @@
 
 /* ---- dtypes ---------------------------------------------------------------------------- */
 
-/* bool < int64 < floating: what decides the result when kinds are mixed. */
-static int category(sr_dtype dtype) { return dtype == SR_bool ? 0 : dtype == SR_int64 ? 1 : 2; }
-
 /* What a line is of bool operands alone, where that is a bool again. */
 static sr_map of_bools(sr_map forward) {
   switch (forward) {
@@ -74,7 +71,7 @@ static sr_status common_shape(operands *o, const sr_operand *x) {
 
 /* An in-place result keeps the target's dtype where it is of the same kind or a wider one. */
 static sr_dtype in_place_dtype(sr_dtype dtype, const sr_tensor *target) {
-  if (!target || category(dtype) > category((sr_dtype)target->dtype)) return dtype;
+  if (!target || sr__category(dtype) > sr__category((sr_dtype)target->dtype)) return dtype;
   return target->dtype == SR_bool ? dtype : (sr_dtype)target->dtype;
 }
 

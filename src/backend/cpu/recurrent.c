@@ -202,24 +202,32 @@ static states initial_states(const walk *w, const step *s) {
                   p->state, p->hidden};
 }
 
+/* The rows first .. end - 1 of a step, from the states before, as both directions need them. */
+static sr_recurrent_rows rows_of(const walk *w, const step *s, int64_t first, int64_t end,
+                                 states before) {
+  const sr_recurrent_plan *p = w->plan;
+  int64_t row = p->offset[s->t] + first;
+  return (sr_recurrent_rows){.rows = end - first,
+                             .hidden = p->hidden,
+                             .h_before = before.h,
+                             .h_before_row = before.h_row,
+                             .c_before = before.c,
+                             .c_before_row = before.c_row,
+                             .zeros = w->zeros,
+                             .gates = row_of(w, p->gates, row, w->width),
+                             .h = row_of(w, p->output, row, p->output_row),
+                             .h_row = p->output_row,
+                             .c = row_of(w, p->cells, row, p->cells_row),
+                             .c_row = p->cells_row};
+}
+
 static void forward_rows(const walk *w, const step *s, int64_t first, int64_t end, states before) {
   if (end <= first) return;
   const sr_recurrent_plan *p = w->plan;
   int64_t row = p->offset[s->t] + first;
-  sr_recurrent_rows rows = {.rows = end - first,
-                            .hidden = p->hidden,
-                            .h_before = before.h,
-                            .h_before_row = before.h_row,
-                            .c_before = before.c,
-                            .c_before_row = before.c_row,
-                            .zeros = w->zeros,
-                            .gates = row_of(w, p->gates, row, w->width),
-                            .hidden_gates = w->hidden_gates,
-                            .bias = w->bias,
-                            .h = row_of(w, p->output, row, p->output_row),
-                            .h_row = p->output_row,
-                            .c = row_of(w, p->cells, row, p->cells_row),
-                            .c_row = p->cells_row};
+  sr_recurrent_rows rows = rows_of(w, s, first, end, before);
+  rows.hidden_gates = w->hidden_gates;
+  rows.bias = w->bias;
   if (p->weight_hr) {
     rows.h = row_of(w, p->raw, row, p->cells_row);
     rows.h_row = p->cells_row;
@@ -287,24 +295,13 @@ static void backward_rows(const walk *w, const step *s, int64_t first, int64_t e
   if (end <= first) return;
   const sr_recurrent_plan *p = w->plan;
   int64_t row = p->offset[s->t] + first;
-  sr_recurrent_rows rows = {.rows = end - first,
-                            .hidden = p->hidden,
-                            .h_before = before.h,
-                            .h_before_row = before.h_row,
-                            .c_before = before.c,
-                            .c_before_row = before.c_row,
-                            .zeros = w->zeros,
-                            .gates = row_of(w, p->gates, row, w->width),
-                            .h = row_of(w, p->output, row, p->output_row),
-                            .h_row = p->output_row,
-                            .c = row_of(w, p->cells, row, p->cells_row),
-                            .c_row = p->cells_row,
-                            .grad_output = row_of(w, p->grad_output, row, p->output_row),
-                            .grad_output_row = p->output_row,
-                            .grad_h = row_of(w, w->grad_h, first, p->state),
-                            .grad_c = row_of(w, w->grad_c, first, p->hidden),
-                            .grad_gates = row_of(w, p->grad_gates, row, w->width),
-                            .grad_hidden_gates = row_of(w, p->grad_hidden_gates, row, w->width)};
+  sr_recurrent_rows rows = rows_of(w, s, first, end, before);
+  rows.grad_output = row_of(w, p->grad_output, row, p->output_row);
+  rows.grad_output_row = p->output_row;
+  rows.grad_h = row_of(w, w->grad_h, first, p->state);
+  rows.grad_c = row_of(w, w->grad_c, first, p->hidden);
+  rows.grad_gates = row_of(w, p->grad_gates, row, w->width);
+  rows.grad_hidden_gates = row_of(w, p->grad_hidden_gates, row, w->width);
   if (p->weight_hr) project_back(w, &rows, row);
   if (p->grad_cells)
     w->add_rows(rows.rows, p->hidden, rows.grad_c, p->hidden,
