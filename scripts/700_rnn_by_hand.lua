@@ -15,7 +15,7 @@ Writes recurrent cells gate by gate, compares them with the built-in cells and l
 same weights, and trains both to remember what came first.]],
   {"steps", "integer", 100, "training steps of the last part"},
   {"seed", "integer", 1, "of the weights and of the data"},
-  {"device", "device", "cpu", "cpu or cuda"},
+  {"device", "device", nil, "cpu or cuda"},
 }
 
 saros.set_default_device(options.device)

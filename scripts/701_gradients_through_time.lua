@@ -17,7 +17,7 @@ networks and with remedies: initialization, activation, normalization, gates, cl
 truncation. Then trains some of them to remember what came first. Pictures go to out/.]],
   {"steps", "integer", 300, "training steps of each network in the last part"},
   {"seed", "integer", 1, "of the weights and of the data"},
-  {"device", "device", "cpu", "cpu or cuda"},
+  {"device", "device", nil, "cpu or cuda"},
 }
 
 saros.set_default_device(options.device)

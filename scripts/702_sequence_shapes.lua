@@ -20,7 +20,7 @@ does. The networks and a picture are kept in the folder out/. Ctrl-C stops the t
 start goes on with it.]],
   {"steps", "integer", 400, "training steps of each network"},
   {"seed", "integer", 1, "of the weights and of the data"},
-  {"device", "device", "cpu", "cpu or cuda"},
+  {"device", "device", nil, "cpu or cuda"},
   {"retrain", "flag", false, "train, even if trained networks are there"},
 }
 

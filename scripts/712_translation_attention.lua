@@ -18,7 +18,7 @@ out/. Ctrl-C stops the training; the next start goes on with it.]],
   arguments = '["French sentence" ...]',
   {"epochs", "integer", 80, "passes over the sentences"},
   {"seed", "integer", 1, "of the first weights and of all that is drawn"},
-  {"device", "device", saros.cuda.is_available() and "cuda" or "cpu", "cpu or cuda"},
+  {"device", "device", nil, "cpu or cuda"},
   {"data", "file", nil, "English, a tab, French on each line (eng-fra.txt in SAROS_DATA, else a "
     .. "shipped one)"},
   {"dropout", "number", 0.1, "share of the embeddings that is dropped in training"},

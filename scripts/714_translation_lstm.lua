@@ -21,7 +21,7 @@ in the folder out/. Ctrl-C stops the training; the next start goes on with it.]]
   {"words", "integer", 10000, "size of each vocabulary: the most frequent words"},
   {"batch", "integer", 128, "sentences that are read side by side"},
   {"seed", "integer", 1, "of the first weights and of all that is drawn"},
-  {"device", "device", saros.cuda.is_available() and "cuda" or "cpu", "cpu or cuda"},
+  {"device", "device", nil, "cpu or cuda"},
   {"data", "file", nil, "English, a tab, French on each line (eng-fra.txt in SAROS_DATA, else a "
     .. "shipped one)"},
   {"samples", "integer", 20, "sentences that it has not seen to translate at the end"},

@@ -17,7 +17,7 @@ the folder out/. Ctrl-C stops the training; the next start goes on with it.]],
   arguments = "[headline ...]",
   {"epochs", "integer", nil, "passes over the training data (1; 20 of fewer than 5000 news)"},
   {"seed", "integer", 1, "of the first weights and of the order of the news"},
-  {"device", "device", "cpu", "cpu or cuda"},
+  {"device", "device", nil, "cpu or cuda"},
   {"data", "folder", nil, 'with train.csv and test.csv (the data set "ag_news_csv")'},
   {"retrain", "flag", false, "train, even if a trained model is there"},
 }

@@ -112,8 +112,16 @@ local function left_column(field)
   return ("  %s%s"):format(on_line(field[1]), placeholder and " " .. placeholder or "")
 end
 
+-- What an option is that was not given: of a device without a default, the one there is.
+local function default_of(field)
+  if field[2] == "device" and field[3] == nil then
+    return core.cuda.is_available() and "cuda" or "cpu"
+  end
+  return field[3]
+end
+
 local function default_text(field)
-  local default = field[3]
+  local default = default_of(field)
   return default ~= nil and field[2] ~= "flag" and (" (%s)"):format(default) or ""
 end
 
@@ -186,7 +194,7 @@ local function read_words(spec, words)
   local result, i, only_arguments = {}, 1, false
   given[result] = {}
   for _, field in ipairs(spec.fields) do
-    if field.many then result[field[1]] = {} else result[field[1]] = field[3] end
+    if field.many then result[field[1]] = {} else result[field[1]] = default_of(field) end
   end
   while words[i] do
     if not only_arguments and words[i] == "--" then
@@ -221,10 +229,10 @@ end
 
 --- The options and arguments that the script was called with; see the top of this file.
 --- Kinds: integer (0 or more), number, string, file and folder (which exist), named file
---- (NAME=FILE, gives {name, path}), device (one that is there) and flag. With `many = true` an
---- option can be given several times and is a list. min_count is --min-count on the line.
---- The first item is what --help says of the script; with `arguments`, words without dashes are
---- taken and are the list part of the result.
+--- (NAME=FILE, gives {name, path}), device (one that is there; without a default it is cuda where
+--- that is available, else cpu) and flag. With `many = true` an option can be given several times
+--- and is a list. min_count is --min-count on the line. The first item is what --help says of the
+--- script; with `arguments`, words without dashes are taken and are the list part of the result.
 ---@param spec table
 ---@param words? string[] default: the global `arg`
 ---@return table

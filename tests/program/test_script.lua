@@ -15,7 +15,7 @@ local options = saros.script.options {
   {"name", "string", nil, "whose"},
   {"data", "folder", nil, "where"},
   {"text", "file", nil, "what"},
-  {"device", "device", "cpu", "on what"},
+  {"device", "device", nil, "on what"},
   {"slow", "flag", false, "take your time"},
 }
 print(options.steps, options.rate, options.name, options.data, options.text, options.device,
@@ -24,7 +24,26 @@ print(options.steps, options.rate, options.name, options.data, options.text, opt
 
 local function add(arguments) return run.saros(run.quote(script) .. " " .. arguments) end
 
-function tests.defaults() equal(add("").out, "27\t0.5\tnil\tnil\tnil\tcpu\tfalse\t\n") end
+function tests.defaults()
+  local out = add("").out:gsub("cuda", "cpu")
+  equal(out, "27\t0.5\tnil\tnil\tnil\tcpu\tfalse\t\n")
+end
+
+-- Without a default the device is the GPU, where there is one.
+function tests.finds_the_device()
+  local text = [[
+local saros = require "saros"
+saros.cuda.is_available = function() return %s end
+print(saros.script.options({"", {"device", "device", nil, ""}}, {%s}).device)
+]]
+  local function device(available, words)
+    return run.saros(run.quote(run.write(run.folder() .. "/device.lua",
+      text:format(available, words)))).out
+  end
+  equal(device("true", ""), "cuda\n")
+  equal(device("false", ""), "cpu\n")
+  equal(device("true", "'--device', 'cpu'"), "cpu\n")
+end
 
 function tests.values()
   equal(add("--steps 3 --rate=-1e-3 a --name 'x y' b --slow --device cpu c").out,
