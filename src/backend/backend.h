@@ -163,6 +163,30 @@ typedef struct {
   sr_scalar number;
 } sr_gather_plan;
 
+/* ---- normalization ----------------------------------------------------------------------- */
+
+/* The rows of a dense x (rows, n) brought to mean 0 and variance 1, then scaled and shifted
+ * (Ba, Kiros & Hinton, "Layer Normalization", 2016). With m the mean and s^2 the biased variance
+ * of a row, rstd = 1 / sqrt(s^2 + eps) and v = (x - m) rstd:
+ *   forward   y = v weight + bias
+ *   backward, of grad g and with a = g weight; means are over a row, sums over the rows:
+ *             grad_x = rstd (a - mean(a) - v mean(a v))
+ *             grad_weight = sum(g v), grad_bias = sum(g)
+ * `moments` (rows, 2) are m and rstd, in float64 for any dtype: rounded to float32, m would cost
+ * v the digits of a row whose mean is much larger than its s. No rows: gradients of the
+ * parameters are 0. */
+typedef struct {
+  sr_dtype dtype;
+  int64_t rows, n;
+  double eps;
+  const void *x, *weight, *bias;          /* weight and bias (n) dense, or NULL for 1 and 0 */
+  void *y;                                /* forward */
+  double *moments;                        /* written by forward unless NULL, read by backward */
+  const void *grad;                       /* backward: of y, dense */
+  void *grad_x, *grad_weight, *grad_bias; /* NULL: not asked for */
+  bool add_weight, add_bias;              /* added to what is there; else written */
+} sr_normalize;
+
 /* ---- losses ------------------------------------------------------------------------------ */
 
 /* Negative log likelihood: logp dense (outer, classes, inner), target dense
@@ -269,6 +293,9 @@ typedef struct sr_backend {
   sr_status (*softmax)(sr_dtype dtype, bool log, const sr_rows *rows, const void *x, void *y);
   sr_status (*softmax_grad)(sr_dtype dtype, bool log, const sr_rows *rows, const void *g,
                             const void *y, void *dx);
+
+  sr_status (*normalize)(const sr_normalize *normalize);
+  sr_status (*normalize_grad)(const sr_normalize *normalize);
 
   sr_status (*take)(const sr_take *take, int64_t *found);
   sr_status (*take_add)(const sr_take *take, int64_t *found); /* order fixed: deterministic */

@@ -26,6 +26,9 @@ sr_status sr__cpu_softmax(sr_dtype dtype, bool log, const sr_rows *rows, const v
 sr_status sr__cpu_softmax_grad(sr_dtype dtype, bool log, const sr_rows *rows, const void *g,
                                const void *y, void *dx);
 
+sr_status sr__cpu_normalize(const sr_normalize *normalize);
+sr_status sr__cpu_normalize_grad(const sr_normalize *normalize);
+
 sr_status sr__cpu_take(const sr_take *take, int64_t *found);
 sr_status sr__cpu_take_add(const sr_take *take, int64_t *found);
 sr_status sr__cpu_gather(const sr_gather_plan *plan, int64_t *found);

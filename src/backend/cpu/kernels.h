@@ -1,7 +1,7 @@
 /* kernels.h: the tables of kernels that are compiled once per instruction set.
  *
- * The kernels_*.c files define them; map.c, copy.c, reduce.c, rows.c and optimizer.c call
- * them. */
+ * The kernels_*.c files define them; map.c, copy.c, reduce.c, rows.c, normalize.c and
+ * optimizer.c call them. */
 #ifndef SR_BACKEND_CPU_KERNELS_H
 #define SR_BACKEND_CPU_KERNELS_H
 
@@ -81,6 +81,18 @@ typedef struct {
 } sr__softmax_table;
 SR_ISA_DECLARE(sr__softmax_table, sr__softmax_float32)
 SR_ISA_DECLARE(sr__softmax_table, sr__softmax_float64)
+
+/* ---- normalization ------------------------------------------------------------------ */
+
+/* rows, rows_grad: y or grad_x of rows first .. last - 1. columns_grad: grad_weight and grad_bias
+ * of columns first .. last - 1, `first` being a multiple of SR_COLUMNS. */
+typedef struct {
+  void (*rows)(const sr_normalize *normalize, int64_t first, int64_t last);
+  void (*rows_grad)(const sr_normalize *normalize, int64_t first, int64_t last);
+  void (*columns_grad)(const sr_normalize *normalize, int64_t first, int64_t last);
+} sr__normalize_table;
+SR_ISA_DECLARE(sr__normalize_table, sr__normalize_float32)
+SR_ISA_DECLARE(sr__normalize_table, sr__normalize_float64)
 
 /* ---- optimizers -------------------------------------------------------------------- */
 
