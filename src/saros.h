@@ -440,7 +440,12 @@ sr_status sr_binary_cross_entropy_with_logits(sr_tensor *x, sr_tensor *target, s
 /* Zeroes with probability p, scales the rest by 1 / (1 - p). Its mask comes from
  * a counter-based stream of the generator (see base/random.h), not from mt19937. */
 sr_status sr_dropout(sr_tensor *x, double p, sr_generator *g, sr_tensor **out);
-/* Over the last n dimensions; weight and bias have their shape, or NULL. */
+/* Over the last n dimensions, whose sizes `size` has; weight and bias have that shape, or NULL:
+ *   y = (x - mean) / sqrt(var + eps) * weight + bias, with the biased var
+ * (Ba, Kiros & Hinton, "Layer Normalization", 2016). One operation, in which sums and means are
+ * kept in float64: a float32 x whose mean is large keeps its digits. x must stay as it is until
+ * the backward pass. SR_SHAPE where x does not end in `size` or a parameter has another shape,
+ * SR_DTYPE where x is not floating or a parameter has another dtype. */
 sr_status sr_layer_norm(sr_tensor *x, int n, const int64_t *size, sr_tensor *weight,
                         sr_tensor *bias, double eps, sr_tensor **out);
 /* x (N, C) or (N, C, L). running_mean and running_var (C) are used, and changed

@@ -1,28 +1,11 @@
-/* norm.c: layer and batch normalisation, composed of differentiable operations.
+/* norm.c: layer and batch normalisation.
  *
  *   y = (x - mean) / sqrt(var + eps) * weight + bias
- * with mean and biased var over the last dimensions (layer) or over all but the
- * channels (batch). */
+ * with mean and biased var over the last dimensions (layer: one kernel, whose gradient
+ * backend.h has) or over all but the channels (batch: composed of differentiable operations). */
 #include "ops/compose.h"
 
-/* ---- parts -------------------------------------------------------------------------------- */
-
-static sr_tensor *mean_over(sr_work *w, sr_tensor *x, const sr_dims *dims) {
-  sr_tensor *made;
-  return SR_COMPOSE(w, sr_mean(x, dims, &made));
-}
-
-/* centered / sqrt(var + eps) */
-static sr_tensor *scaled(sr_work *w, sr_tensor *centered, sr_tensor *var, double eps) {
-  sr_tensor *inverse = sr__work_unary(w, SR_OP_rsqrt, sr__work_number(w, SR_OP_add, var, eps));
-  return sr__work_binary(w, SR_OP_mul, centered, inverse);
-}
-
-static sr_tensor *affine(sr_work *w, sr_tensor *x, sr_tensor *weight, sr_tensor *bias) {
-  if (weight) x = sr__work_binary(w, SR_OP_mul, x, weight);
-  if (bias) x = sr__work_binary(w, SR_OP_add, x, bias);
-  return x;
-}
+/* ---- arguments --------------------------------------------------------------------------- */
 
 static sr_status check_parameter(const char *name, const char *what, const sr_tensor *t,
                                  const sr_tensor *x, int ndim, const int64_t *sizes) {
@@ -53,15 +36,127 @@ static sr_status check_layer(const sr_tensor *x, int n, const int64_t *size,
   return check_parameter("layer_norm", "bias", bias, x, n, size);
 }
 
+/* The last dimensions as one: x is (rows, columns). */
+typedef struct {
+  int64_t rows, columns;
+} layer_shape;
+
+static layer_shape shape_of(const sr_tensor *x, int n) {
+  layer_shape s = {1, 1};
+  for (int d = 0; d < x->ndim; d++) *(d < x->ndim - n ? &s.rows : &s.columns) *= x->sizes[d];
+  return s;
+}
+
+static void *data_or_null(const sr_tensor *t) { return t ? sr__data(t) : NULL; }
+
+static sr_normalize plan_of(const layer_shape *s, const sr_tensor *x, const sr_tensor *weight,
+                            const sr_tensor *moments) {
+  return (sr_normalize){.dtype = (sr_dtype)x->dtype,
+                        .rows = s->rows,
+                        .n = s->columns,
+                        .x = sr__data(x),
+                        .weight = data_or_null(weight),
+                        .moments = data_or_null(moments)};
+}
+
+/* Gradient of x, where it is wanted. */
+static sr_status new_grad_x(sr_node *node, const sr_tensor *x, sr_normalize *plan,
+                            sr_tensor **out) {
+  if (!sr__wants(node, 0)) return SR_OK;
+  SR_TRY(sr__empty(sr__backend_of(x), (sr_dtype)x->dtype, sr__input_ndim(node, 0),
+                   sr__input_sizes(node, 0), out));
+  plan->grad_x = sr__data(*out);
+  return SR_OK;
+}
+
+/* Where the gradient of weight or bias is added to, if it is wanted. */
+static sr_status grad_of(sr_node *node, int input, void **data, bool *add) {
+  sr_tensor *buffer;
+  bool fresh;
+  if (!sr__wants(node, input)) return SR_OK;
+  SR_TRY(sr__grad_buffer(node, input, &buffer, &fresh));
+  *data = sr__data(buffer);
+  *add = !fresh;
+  return SR_OK;
+}
+
+static sr_status layer_gradients(sr_node *node, const sr_tensor *g, sr_tensor **grad_x) {
+  sr_tensor *x, *weight, *moments;
+  SR_TRY(sr__saved(node, 0, &x));
+  SR_TRY(sr__saved(node, 1, &weight));
+  SR_TRY(sr__saved(node, 2, &moments));
+  sr_normalize plan = plan_of(sr__parameters(node), x, weight, moments);
+  plan.grad = sr__data(g);
+  SR_TRY(new_grad_x(node, x, &plan, grad_x));
+  SR_TRY(grad_of(node, 1, &plan.grad_weight, &plan.add_weight));
+  SR_TRY(grad_of(node, 2, &plan.grad_bias, &plan.add_bias));
+  return sr__backend_of(x)->normalize_grad(&plan);
+}
+
+static sr_status layer_norm_backward(sr_node *node, sr_tensor *const *grad) {
+  sr_tensor *g, *grad_x = NULL;
+  SR_TRY(sr__dense(grad[0], &g));
+  sr_status status = layer_gradients(node, g, &grad_x);
+  sr_tensor_release(g);
+  if (!status) return sr__give(node, 0, grad_x);
+  sr_tensor_release(grad_x);
+  return status;
+}
+
+static const sr_op layer_norm_op = {"layer_norm", layer_norm_backward};
+
+static sr_tensor *dense(sr_work *w, sr_tensor *t) {
+  sr_tensor *made;
+  return t ? SR_COMPOSE(w, sr__dense(t, &made)) : NULL;
+}
+
+/* For the gradient: made only where there will be one. */
+static sr_tensor *new_moments(sr_work *w, const sr_tensor *x, int64_t rows, bool recorded) {
+  sr_tensor *made;
+  if (!recorded) return NULL;
+  return SR_COMPOSE(w, sr__empty(sr__backend_of(x), SR_float64, 2, (int64_t[]){rows, 2}, &made));
+}
+
 sr_status sr_layer_norm(sr_tensor *x, int n, const int64_t *size, sr_tensor *weight,
                         sr_tensor *bias, double eps, sr_tensor **out) {
   SR_TRY(check_layer(x, n, size, weight, bias));
-  sr_dims dims = {.n = n, .keepdim = true};
-  for (int d = 0; d < n; d++) dims.dim[d] = x->ndim - n + d;
+  sr_tensor *inputs[3] = {x, weight, bias}, *made;
+  layer_shape s = shape_of(x, n);
   sr_work w = sr__compose();
-  sr_tensor *centered = sr__work_binary(&w, SR_OP_sub, x, mean_over(&w, x, &dims));
-  sr_tensor *var = mean_over(&w, sr__work_unary(&w, SR_OP_square, centered), &dims);
-  return sr__work_take(&w, affine(&w, scaled(&w, centered, var, eps), weight, bias), out);
+  sr_tensor *saved[3] = {dense(&w, x), dense(&w, weight),
+                         new_moments(&w, x, s.rows, sr__records(3, inputs))};
+  sr_tensor *shift = dense(&w, bias);
+  sr_tensor *y = SR_COMPOSE(&w, sr__empty_like(x, (sr_dtype)x->dtype, &made));
+  if (!w.status) {
+    sr_normalize plan = plan_of(&s, saved[0], saved[1], saved[2]);
+    plan.eps = eps;
+    plan.bias = data_or_null(shift);
+    plan.y = sr__data(y);
+    w.status = sr__backend_of(x)->normalize(&plan);
+  }
+  if (!w.status)
+    w.status =
+        sr__finish(&layer_norm_op, sr_tensor_retain(y), 3, inputs, 3, saved, &s, sizeof s, out);
+  return sr__work_end(&w);
+}
+
+/* ---- batch_norm: parts --------------------------------------------------------------------- */
+
+static sr_tensor *mean_over(sr_work *w, sr_tensor *x, const sr_dims *dims) {
+  sr_tensor *made;
+  return SR_COMPOSE(w, sr_mean(x, dims, &made));
+}
+
+/* centered / sqrt(var + eps) */
+static sr_tensor *scaled(sr_work *w, sr_tensor *centered, sr_tensor *var, double eps) {
+  sr_tensor *inverse = sr__work_unary(w, SR_OP_rsqrt, sr__work_number(w, SR_OP_add, var, eps));
+  return sr__work_binary(w, SR_OP_mul, centered, inverse);
+}
+
+static sr_tensor *affine(sr_work *w, sr_tensor *x, sr_tensor *weight, sr_tensor *bias) {
+  if (weight) x = sr__work_binary(w, SR_OP_mul, x, weight);
+  if (bias) x = sr__work_binary(w, SR_OP_add, x, bias);
+  return x;
 }
 
 /* ---- batch_norm --------------------------------------------------------------------------- */

@@ -107,8 +107,21 @@ static void golden_broadcast(void **state) {
 FUNCTION(layer_norm_of, sr_layer_norm(x[0], SIZES(4), x[1], x[2], 1e-5, y))
 FUNCTION(layer_norm_two, sr_layer_norm(x[0], SIZES(3, 4), x[1], NULL, 1e-3, y))
 FUNCTION(layer_norm_bare, sr_layer_norm(x[0], SIZES(4), NULL, NULL, 1e-5, y))
+FUNCTION(layer_norm_shift, sr_layer_norm(x[0], SIZES(2, 3), NULL, x[1], 1e-5, y))
+FUNCTION(layer_norm_column, sr_layer_norm(x[0], SIZES(1), x[1], x[2], 1e-5, y))
+FUNCTION(layer_norm_same, sr_layer_norm(x[0], SIZES(4), x[1], x[1], 1e-5, y))
 FUNCTION(batch_norm_of, sr_batch_norm(x[0], NULL, NULL, x[1], x[2], true, 0.1, 1e-5, y))
 FUNCTION(batch_norm_bare, sr_batch_norm(x[0], NULL, NULL, NULL, NULL, true, 0.1, 1e-5, y))
+
+/* Both parameters twice: gradients are added to what is there. */
+static sr_status layer_norm_again(sr_tensor *const *x, sr_tensor **y) {
+  sr_tensor *once;
+  sr_status status = sr_layer_norm(x[0], SIZES(4), x[1], x[2], 1e-5, &once);
+  if (status) return status;
+  status = sr_layer_norm(once, SIZES(4), x[1], x[2], 1e-5, y);
+  sr_tensor_release(once);
+  return status;
+}
 
 static sr_status batch_norm_fixed(sr_tensor *const *x, sr_tensor **y) {
   sr_tensor *mean = NULL, *var = NULL;
@@ -126,6 +139,16 @@ static void norm_gradients(void **state) {
       CASE("layer_norm", layer_norm_of, 3, {3, {2, 3, 4}}, {1, {4}}, {1, {4}}),
       CASE("layer_norm two", layer_norm_two, 2, {3, {2, 3, 4}}, {2, {3, 4}}),
       CASE("layer_norm bare", layer_norm_bare, 1, {2, {3, 4}}),
+      CASE("layer_norm all", layer_norm_of, 3, {1, {4}}, {1, {4}}, {1, {4}}),
+      CASE("layer_norm 4d", layer_norm_shift, 2, {4, {2, 2, 2, 3}}, {2, {2, 3}}),
+      CASE("layer_norm column", layer_norm_column, 3, {2, {5, 1}}, {1, {1}}, {1, {1}}),
+      CASE("layer_norm no rows", layer_norm_of, 3, {2, {0, 4}}, {1, {4}}, {1, {4}}),
+      CASE("layer_norm same", layer_norm_same, 2, {2, {3, 4}}, {1, {4}}),
+      {.name = "layer_norm again",
+       .function = layer_norm_again,
+       .n = 3,
+       .input = {{2, {3, 4}}, {1, {4}}, {1, {4}}},
+       .layouts = NO_TIES},
       {.name = "batch_norm",
        .function = batch_norm_of,
        .n = 3,
@@ -163,6 +186,120 @@ static void norm_errors(void **state) {
   FAILS(sr_batch_norm(x, w, w, NULL, NULL, true, 0.1, 1e-5, &y), SR_SHAPE, "running_mean [3]");
   sr_tensor *all[] = {x, one, w, good, wide, deep};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
+}
+
+/* The layer's formula by other operations: last dimension of x. */
+static void composed_layer_norm(sr_tensor *x, sr_tensor *weight, sr_tensor *bias, sr_tensor **out) {
+  const sr_dims last = {.n = 1, .dim = {-1}, .keepdim = true};
+  sr_tensor *mean, *centred, *square, *var, *sum, *scale, *v, *scaled;
+  OK(sr_mean(x, &last, &mean));
+  OK(sr_binary("sub", x, mean, &centred));
+  OK(sr_unary("square", centred, &square));
+  OK(sr_mean(square, &last, &var));
+  OK(sr_pointwise(sr_pointwise_find("add"),
+                  (sr_operand[]){{.tensor = var}, {.number = sr_number(1e-5)}}, NULL, &sum));
+  OK(sr_unary("rsqrt", sum, &scale));
+  OK(sr_binary("mul", centred, scale, &v));
+  OK(sr_binary("mul", v, weight, &scaled));
+  OK(sr_binary("add", scaled, bias, out));
+  sr_tensor *all[] = {mean, centred, square, var, sum, scale, v, scaled};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
+}
+
+/* (rows, n): numbers between offset - 1 and offset + 1 that float32 has exactly. */
+static sr_tensor *around(sr_dtype dtype, double offset, int64_t rows, int64_t n) {
+  double *values = malloc((size_t)(rows * n) * sizeof *values);
+  for (int64_t i = 0; i < rows * n; i++)
+    values[i] = (double)(float)(offset + 2 * gradcheck_unit(i) - 1);
+  sr_tensor *t = tensor(dtype, rows > 1 ? 2 : 1, rows > 1 ? (int64_t[]){rows, n} : &n, values);
+  free(values);
+  return t;
+}
+
+enum { NORM_ROWS = 21, NORM_SIZE = 37 };
+
+typedef struct {
+  sr_tensor *x, *weight, *bias, *y;
+} norm_case;
+
+/* y and the gradients of a norm of x about `offset`. */
+static norm_case norm_run(sr_dtype dtype, double offset, bool composed) {
+  norm_case c = {leaf(around(dtype, offset, NORM_ROWS, NORM_SIZE)),
+                 leaf(around(dtype, 1, 1, NORM_SIZE)), leaf(around(dtype, 0.5, 1, NORM_SIZE)),
+                 NULL};
+  sr_tensor *g = around(dtype, 0.25, NORM_ROWS, NORM_SIZE);
+  if (composed)
+    composed_layer_norm(c.x, c.weight, c.bias, &c.y);
+  else
+    OK(sr_layer_norm(c.x, SIZES(NORM_SIZE), c.weight, c.bias, 1e-5, &c.y));
+  OK(sr_backward(c.y, g, false));
+  sr_tensor_release(g);
+  return c;
+}
+
+static void norm_release(norm_case *c) {
+  sr_tensor *all[] = {c->x, c->weight, c->bias, c->y};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) sr_tensor_release(all[i]);
+}
+
+/* Relative to the largest element. */
+static void expect_close(const sr_tensor *a, const sr_tensor *b, double tolerance) {
+  double largest = 0, worst = 0;
+  for (int64_t i = 0; i < sr_tensor_numel(b); i++) {
+    double va = read_value(sr_tensor_dtype(a), sr_tensor_data((sr_tensor *)a), i);
+    double vb = read_value(sr_tensor_dtype(b), sr_tensor_data((sr_tensor *)b), i);
+    largest = fmax(largest, fabs(vb));
+    worst = isnan(va) ? INFINITY : fmax(worst, fabs(va - vb));
+  }
+  if (!(worst <= tolerance * largest)) fail_msg("differs by %g of %g", worst, largest);
+}
+
+static void expect_same_norm(norm_case a, norm_case b, double tolerance) {
+  expect_close(a.y, b.y, tolerance);
+  expect_close(sr_grad(a.x), sr_grad(b.x), tolerance);
+  expect_close(sr_grad(a.weight), sr_grad(b.weight), tolerance);
+  expect_close(sr_grad(a.bias), sr_grad(b.bias), tolerance);
+  norm_release(&a);
+  norm_release(&b);
+}
+
+static void layer_norm_composed(void **state) {
+  (void)state;
+  expect_same_norm(norm_run(SR_float64, 0, false), norm_run(SR_float64, 0, true), 1e-13);
+  expect_same_norm(norm_run(SR_float32, 0, false), norm_run(SR_float32, 0, true), 2e-6);
+}
+
+/* Rows whose mean is 1e4 times their deviation lose nothing in float32. */
+static void layer_norm_large_mean(void **state) {
+  (void)state;
+  expect_same_norm(norm_run(SR_float32, 1e4, false), norm_run(SR_float64, 1e4, true), 1e-6);
+}
+
+/* Shapes without elements, parameters alone with gradients, and x changed too early. */
+static void layer_norm_edges(void **state) {
+  (void)state;
+  sr_tensor *x = counting(SR_float32, SIZES(3, 0)), *y;
+  OK(sr_layer_norm(x, SIZES(0), NULL, NULL, 1e-5, &y));
+  EXPECT(y, SR_float32, SIZES(3, 0), NOTHING);
+  sr_tensor_release(x);
+  x = tensor(SR_float64, SIZES(2, 2), VALUES(1, 3, 5, 1));
+  sr_tensor *w = leaf(tensor(SR_float64, SIZES(2), VALUES(3, 4))), *sum;
+  OK(sr_layer_norm(x, SIZES(2), w, NULL, 0, &y));
+  assert_string_equal(sr_grad_fn(y), "layer_norm");
+  OK(sr_sum(y, NULL, &sum));
+  OK(sr_backward(sum, NULL, false));
+  sr_tensor_release(sum);
+  assert_null(sr_grad(x));
+  EXPECT(sr_tensor_retain(sr_grad(w)), SR_float64, SIZES(2), VALUES(0, 0));
+  EXPECT(y, SR_float64, SIZES(2, 2), VALUES(-3, 4, 3, -4));
+  OK(sr_layer_norm(x, SIZES(2), w, NULL, 0, &y));
+  OK(sr_sum(y, NULL, &sum));
+  sr_tensor_release(y);
+  OK(sr_fill_(x, sr_number(1)));
+  FAILS(sr_backward(sum, NULL, false), SR_STATE, "layer_norm was changed in place");
+  sr_tensor_release(sum);
+  sr_tensor_release(w);
+  sr_tensor_release(x);
 }
 
 /* When memory fails, the running values stay what they were. */
@@ -253,7 +390,8 @@ int main(void) {
       TEST(golden_layer_norm), TEST(golden_batch_norm),          TEST(golden_embedding),
       TEST(golden_attention),  TEST(golden_broadcast),           TEST(norm_gradients),
       TEST(norm_errors),       TEST(running_values_change_last), TEST(dropout),
-      TEST(dropout_masks),
+      TEST(dropout_masks),     TEST(layer_norm_composed),        TEST(layer_norm_large_mean),
+      TEST(layer_norm_edges),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
