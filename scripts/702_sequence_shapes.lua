@@ -29,17 +29,25 @@ saros.manual_seed(options.seed)
 
 -- ---- What all share ------------------------------------------------------------------------
 
+local function file_of(name) return ("out/shape_%s.safetensors"):format(name) end
+
+-- All anew or none: a start after Ctrl-C must not find networks of different seeds.
+if options.retrain then
+  for _, name in ipairs {
+    "display", "remainder", "wave", "brackets", "reverse", "reverse_attention",
+  } do os.remove(file_of(name)) end
+end
+
 -- Trains `model` by the losses of fresh batches that draw_loss() gives; shows some on the way.
--- The run is kept in the file out/shape_NAME.safetensors, random state included: what comes
--- behind is the same, trained or loaded.
+-- The run is kept in a file, random state included: what comes behind is the same, trained or
+-- loaded.
 local function fit(name, model, draw_loss)
   print(model)
   local parameters = model:parameters()
   local optimizer = optim.Adam(parameters, {lr = 0.01})
   local schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, math.max(1, options.steps))
   local run = script.run {
-    file = ("out/shape_%s.safetensors"):format(name), options = options,
-    depends = {"seed", "steps"},
+    file = file_of(name), options = options, depends = {"seed", "steps"},
   }
   local state = run:start({model = model, optimizer = optimizer, schedule = schedule},
     {step = 0, losses = {}, seconds = 0})

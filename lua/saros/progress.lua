@@ -108,9 +108,19 @@ local function line_for_terminal(self, now)
   return ("%s|%s| %s %s"):format(before, meter(share, room, self.unicode), count, tail)
 end
 
+-- The bar that the terminal's cursor stands behind.
+local drawn
+
+--- Begin a new line, if the cursor stands behind a bar.
+function progress.leave()
+  if drawn then io.stderr:write("\n") end
+  drawn = nil
+end
+
 function Bar:draw(now)
   self.shown = now
   if self.terminal then
+    drawn = self
     io.stderr:write("\r", line_for_terminal(self, now), "\27[K")
   else
     local before, count, tail = words(self, now)
@@ -141,10 +151,11 @@ function Bar:close()
   self.closed = true
   if self.terminal and not self.leave then
     io.stderr:write("\r\27[K")
-    return
+  else
+    self:draw(core.clock())
+    if self.terminal then io.stderr:write("\n") end
   end
-  self:draw(core.clock())
-  if self.terminal then io.stderr:write("\n") end
+  drawn = nil
 end
 
 Bar.__close = Bar.close

@@ -16,6 +16,7 @@
 
 local core = require "saros.core"
 local options = require "saros.options"
+local progress = require "saros.progress"
 
 ---@class saros.script
 local script = {}
@@ -25,8 +26,8 @@ local script = {}
 local kinds = {
   integer = {"N", function(word)
     local n = math.tointeger(tonumber(word))
-    if n and n >= 0 then return n end
-    return nil, "a whole number"
+    if n and n < 0 then return nil, "0 or more" end
+    return n, "a whole number"
   end},
   number = {"X", function(word) return tonumber(word), "a number" end},
   string = {"TEXT", function(word) return word end},
@@ -56,12 +57,19 @@ local kinds = {
 ---@return string
 function script.name() return arg and arg[0] and arg[0]:match("[^/]*$") or "script" end
 
+--- Say what is wrong: one line on standard error, below a progress bar if there is one.
+---@param format string as for string.format
+function script.warn(format, ...)
+  local message = select("#", ...) > 0 and format:format(...) or format
+  io.stdout:flush()
+  progress.leave()
+  io.stderr:write(script.name(), ": ", message, "\n")
+end
+
 --- End the script: one line on standard error, exit status 2.
 ---@param format string as for string.format
 function script.quit(format, ...)
-  local message = select("#", ...) > 0 and format:format(...) or format
-  io.stdout:flush()
-  io.stderr:write(script.name(), ": ", message, "\n")
+  script.warn(format, ...)
   os.exit(2)
 end
 
@@ -82,14 +90,19 @@ end
 ---@return ... what f returns
 function script.attempt(f, ...) return script.attempt_or("", f, ...) end
 
---- The same, with an advice that follows the message.
+--- An error's message without the line of the script that led to it.
+---@param problem any
+---@return string
+function script.message(problem) return (tostring(problem):gsub("^[^\n]-:%d+: ", "")) end
+
+--- The same as attempt, with an advice that follows the message.
 ---@param advice string
 ---@param f fun(...): ...
 ---@return ... what f returns
 function script.attempt_or(advice, f, ...)
   local results = table.pack(pcall(f, ...))
   if not results[1] then
-    script.quit("%s%s", tostring(results[2]):gsub("^[^\n]-:%d+: ", ""), advice)
+    script.quit("%s%s", script.message(results[2]), advice)
   end
   return table.unpack(results, 2, results.n)
 end
@@ -140,12 +153,14 @@ end
 -- ---- reading -----------------------------------------------------------------------
 
 local function find(spec, name)
-  local names = {"--help"}
+  local names = {"help"}
   for i, field in ipairs(spec.fields) do
-    if on_line(field[1]) == "--" .. name then return field end
-    names[i + 1] = on_line(field[1])
+    names[i + 1] = on_line(field[1]):sub(3)
+    if names[i + 1] == name then return field end
   end
-  wrong_line("unknown option --%s%s", name, options.suggest("--" .. name, names))
+  local near = options.closest(name, names)
+  wrong_line("unknown option --%s%s", name, near and (", did you mean '--%s'?"):format(near)
+    or (" (known: --%s)"):format(table.concat(names, ", --")))
 end
 
 local function convert(field, word)

@@ -15,7 +15,8 @@
 --
 -- The file is a checkpoint (saros.save_checkpoint), written every minute, on Ctrl-C and at the end.
 -- Ctrl-C waits for the end of the step, so that a run which was interrupted, or killed, and went on
--- ends with the same bits as one which was not.
+-- ends with the same bits as one which was not. A file of another run is never written over, but
+-- with --retrain.
 
 local core = require "saros.core"
 local checkpoint = require "saros.checkpoint"
@@ -59,6 +60,8 @@ end
 
 local anew = " (--retrain trains anew)"
 
+local function refuse(self) script.quit("%s is no run of this script%s", self.file, anew) end
+
 -- The settings that an earlier run left, or nil.
 local function read_file(self)
   if self.options.retrain or not core.file_exists(self.file) then return nil end
@@ -67,11 +70,11 @@ local function read_file(self)
   local settings = saved.settings
   if type(settings) ~= "table" or type(settings.options) ~= "table"
     or type(settings.data) ~= "table" or type(saved.state) ~= "table" then
-    script.quit("%s is no run of this script%s", self.file, anew)
+    refuse(self)
   end
   local other = difference(self, settings)
-  if not other then return settings end
-  print(("%s %s: training again"):format(self.file, other))
+  if other then script.quit("%s %s%s", self.file, other, anew) end
+  return settings
 end
 
 -- Options that were not given are those of the earlier run.
@@ -98,6 +101,14 @@ function Run:init(spec)
   if settings then adopt(self, settings) end
 end
 
+-- Has it the values of a run that begins with `state`?
+local function is_like(saved, state)
+  for key, value in pairs(state) do
+    if type(saved[key]) ~= type(value) then return false end
+  end
+  return true
+end
+
 --- Bring the objects and the values to where the earlier run was, if there was one.
 ---@param objects table<string, any> by name: model, optimizer, loader, ...
 ---@param state table values at the start: numbers, strings, tensors, lists of them
@@ -110,19 +121,24 @@ function Run:start(objects, state)
   self.objects, self.state = objects, state
   if self.resumed then
     self.state = script.attempt_or(anew, checkpoint.load_checkpoint, self.file, objects).state
+    if not is_like(self.state, state) then refuse(self) end
   end
   return self.state
 end
 
---- Write all of the run to its file.
-function Run:save()
-  if not self.state then fail("saros.script.run.save: the run has not been started") end
+local function write(self)
   local settings = {options = {}, data = self.data}
   for _, name in ipairs(self.depends) do settings.options[name] = self.options[name] end
   if self.goal then settings.options[self.goal] = self.options[self.goal] end
   local entries = {settings = settings, state = self.state}
   for name, object in pairs(self.objects) do entries[name] = object end
-  script.attempt(checkpoint.save_checkpoint, self.file, entries)
+  checkpoint.save_checkpoint(self.file, entries)
+end
+
+--- Write all of the run to its file.
+function Run:save()
+  if not self.state then fail("saros.script.run.save: the run has not been started") end
+  script.attempt(write, self)
 end
 
 -- interrupted(): was Ctrl-C pressed? The train function asks after each step, when all is in a
@@ -132,7 +148,8 @@ local function watch(self)
   return function()
     if core.interrupt_seen() then return true end
     if core.clock() - saved >= self.save_every then
-      self:save()
+      local good, message = pcall(write, self)
+      if not good then script.warn("%s; training goes on", script.message(message)) end
       saved = core.clock()
     end
     return false
@@ -155,9 +172,8 @@ function Run:train(train)
   train(watch(self))
   self:save()
   if not core.interrupt_seen() then return end
-  io.stdout:flush()
-  io.stderr:write(("%s: interrupted; the next start goes on from %s\n"):format(
-    script.name(), self.file))
+  if core.is_terminal("stderr") then io.stderr:write("\n") end -- behind the ^C
+  script.warn("interrupted; the next start goes on from %s", self.file)
   os.exit(130)
 end
 

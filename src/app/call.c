@@ -13,13 +13,17 @@
 static bool interactive;
 static lua_State *volatile running; /* whom Ctrl-C stops */
 static volatile sig_atomic_t interrupt_seen;
+static bool ended_by_interrupt; /* the last call */
 
 /* ---- Ctrl-C --------------------------------------------------------------- */
+
+static const char interrupted[] = "interrupted!";
 
 static void raise_interrupted(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
-  luaL_error(L, "interrupted!");
+  lua_pushstring(L, interrupted);
+  lua_error(L);
 }
 
 static void on_interrupt(int number) {
@@ -76,11 +80,9 @@ static size_t library_position(const char *message) {
   return digits && !strncmp(message + end, ": ", 2) ? end + 2 : 0;
 }
 
-/* Replace the string on top, if it points into the library, by one that points
- * at the innermost line of the user; in the REPL there may be none (a tail call). */
-static void point_at_user(lua_State *L) {
-  size_t skip = library_position(lua_tostring(L, -1));
-  if (!skip) return;
+/* Replace the string on top, but for its first `skip` bytes, by one that points at the
+ * innermost line of the user; in the REPL there may be none (a tail call). */
+static void point_at_user(lua_State *L, size_t skip) {
   lua_Debug ar;
   for (int level = 0; level < SCANNED_AT_EACH_END && lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);
@@ -154,6 +156,13 @@ static void add_frames(lua_State *L, frame_kind kind, const char *title) {
   }
 }
 
+/* The user knows why it stopped; where is told by one line. */
+static int report_interrupt(lua_State *L) {
+  ended_by_interrupt = true;
+  point_at_user(L, 0);
+  return 1;
+}
+
 /* Message handler. An error value that is no string speaks through __tostring
  * or is named by its type, as in stock Lua. */
 static int add_traceback(lua_State *L) {
@@ -163,7 +172,9 @@ static int add_traceback(lua_State *L) {
   } else {
     lua_pushvalue(L, 1);
   }
-  point_at_user(L);
+  if (!strcmp(lua_tostring(L, -1), interrupted)) return report_interrupt(L);
+  size_t skip = library_position(lua_tostring(L, -1));
+  if (skip) point_at_user(L, skip);
   if (interactive && count_frames(L, FRAME_USER) < 2) return 1; /* the message says the line */
   add_frames(L, FRAME_USER, "\nstack traceback:");
   if (!interactive) add_frames(L, FRAME_LIBRARY, "\ninside saros:");
@@ -175,6 +186,7 @@ int sr__call(lua_State *L, int n_arguments, int n_results) {
   lua_pushcfunction(L, add_traceback);
   lua_insert(L, handler);
   running = L;
+  ended_by_interrupt = false;
   if (!interactive) catch_interrupts(true);
   int status = lua_pcall(L, n_arguments, n_results, handler);
   if (!interactive) catch_interrupts(false);
@@ -186,6 +198,11 @@ int sr__call(lua_State *L, int n_arguments, int n_results) {
 }
 
 /* ---- messages --------------------------------------------------------------- */
+
+int sr__exit_status(bool good) {
+  enum { INTERRUPTED = 128 + SIGINT }; /* as shells have it */
+  return good ? EXIT_SUCCESS : ended_by_interrupt ? INTERRUPTED : EXIT_FAILURE;
+}
 
 bool sr__colours(int file) {
   const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
@@ -199,6 +216,7 @@ bool sr__report(lua_State *L, int status) {
   bool red = interactive && sr__colours(STDERR_FILENO);
   int first_line = (int)strcspn(message, "\n");
   fflush(stdout);
+  if (ended_by_interrupt && !interactive && isatty(STDERR_FILENO)) fputc('\n', stderr); /* ^C */
   fprintf(stderr, "%s%s%.*s%s%s\n", interactive ? "" : "saros: ", red ? "\033[31m" : "", first_line,
           message, red ? "\033[0m" : "", message + first_line);
   fflush(stderr);

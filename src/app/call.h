@@ -20,6 +20,9 @@ int sr__call(lua_State *L, int n_arguments, int n_results);
 /* Print the message on top and pop it, if status is not LUA_OK; returns status == LUA_OK. */
 bool sr__report(lua_State *L, int status);
 
+/* Of the program: 130 if the last sr__call was ended by Ctrl-C, else success or failure. */
+int sr__exit_status(bool good);
+
 /* Was Ctrl-C pressed since the last question? For the time outside of sr__call. */
 bool sr__interrupt_seen(void);
 

@@ -1,7 +1,7 @@
 /* main.c: the program `saros`: stock `lua`, with the library inside.
  *
- * Options, exit status and messages are stock Lua 5.4's (its manual, section 7);
- * `require "saros"` works from any place. */
+ * Options, exit status and messages are stock Lua 5.4's (its manual, section 7), but Ctrl-C ends a
+ * script with one line and status 130; `require "saros"` works from any place. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
@@ -210,5 +210,5 @@ int main(int argc, char **argv) {
   lua_pushlightuserdata(L, argv);
   bool good = sr__report(L, lua_pcall(L, 1, 1, 0)) && lua_toboolean(L, -1);
   lua_close(L);
-  return good ? EXIT_SUCCESS : EXIT_FAILURE;
+  return sr__exit_status(good);
 }

@@ -67,7 +67,8 @@ function tests.another_language()
   assert(r.out:find("\nElvish: F%S* E%S*\n$"), r.out)
   -- without it the run is another one
   local other = trained.run(name, "--steps 20")
-  contains(other.out, file .. " was made with other languages: training again")
+  contains(other.err, file .. " was made with other languages (--retrain trains anew)")
+  equal(other.code, 2)
 end
 
 function tests.interrupted_and_resumed()

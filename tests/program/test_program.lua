@@ -189,9 +189,11 @@ function tests.interactive_after_script()
 end
 
 function tests.second_interrupt_is_not_needed()
-  local r = run.shell(("timeout -s INT 1 %s -e 'print(1) while true do end'"):format(run.program))
+  local r = run.shell(("timeout --preserve-status -s INT 1 %s -e 'print(1) while true do end'")
+    :format(run.program))
   equal(r.out, "1\n")
-  contains(r.err, "saros: interrupted!")
+  equal(r.err, "saros: (command line):1: interrupted!\n")
+  equal(r.code, 130)
 end
 
 run.all(tests)

@@ -45,6 +45,20 @@ print(saros.script.options({"", {"device", "device", nil, ""}}, {%s}).device)
   equal(device("true", "'--device', 'cpu'"), "cpu\n")
 end
 
+-- A message stands in a line of its own, below a progress bar.
+function tests.quits_below_a_bar()
+  local path = run.write(run.folder() .. "/bar.lua", [[
+local saros = require "saros"
+for i in saros.progress(4) do
+  if i == 2 then saros.script.quit("enough") end
+end
+]])
+  local r = run.shell(("script -qec %s /dev/null"):format(run.quote(run.program .. " " .. path)))
+  contains(r.out, "it/s]")
+  contains(r.out, "\r\nbar.lua: enough\r\n")
+  equal(r.code, 2)
+end
+
 function tests.values()
   equal(add("--steps 3 --rate=-1e-3 a --name 'x y' b --slow --device cpu c").out,
     "3\t-0.001\tx y\tnil\tnil\tcpu\ttrue\ta,b,c\n")
@@ -75,7 +89,7 @@ function tests.wrong_lines()
     ["-s"] = "unknown option -s (they begin with two dashes)",
     ["--steps"] = "--steps: a value is missing",
     ["--steps x"] = "--steps: a whole number expected, got 'x'",
-    ["--steps -1"] = "--steps: a whole number expected, got '-1'",
+    ["--steps -1"] = "--steps: 0 or more expected, got '-1'",
     ["--steps 1.5"] = "--steps: a whole number expected, got '1.5'",
     ["--rate fast"] = "--rate: a number expected, got 'fast'",
     ["--slow=yes"] = "--slow takes no value",

@@ -14,12 +14,13 @@ local options = saros.script.options {
   "Draws.",
   {"steps", "integer", 8, ""}, {"seed", "integer", 1, ""}, {"rate", "number", 0.5, ""},
   {"kill", "integer", 0, ""}, {"again", "flag", false, ""}, {"word", "string", "a", ""},
-  {"die", "integer", 0, ""},
+  {"die", "integer", 0, ""}, {"lose", "integer", 0, ""},
   {"retrain", "flag", false, ""},
 }
 local run = saros.script.run {
   file = "out/deep/run.safetensors", options = options, depends = {"seed", "rate"},
-  goal = "steps", data = {words = options.word}, save_every = options.die > 0 and 0 or nil,
+  goal = "steps", data = {words = options.word},
+  save_every = options.die + options.lose > 0 and 0 or nil,
 }
 saros.manual_seed(options.seed)
 local model = saros.nn.Linear(2, 1)
@@ -35,6 +36,8 @@ if state.step < options.steps then
         ctrl_c()
         if options.again then ctrl_c() end
       end
+      if state.step == options.lose then os.rename("out", "lost") end
+      if state.step == options.lose + 1 then os.rename("lost", "out") end
       state.drawn[state.step] = saros.rand(1):item() * options.rate
       model.bias:detach():add_(1)
       if interrupted() then return end
@@ -43,6 +46,11 @@ if state.step < options.steps then
 end
 print(table.concat(state.drawn, " "), model.bias:item())
 ]])
+
+local function read(path)
+  local handle <close> = assert(io.open(path, "rb"))
+  return handle:read("a")
+end
 
 local function draw(words)
   return run.shell(("cd %s && %s %s %s"):format(run.quote(folder), run.program, run.quote(script),
@@ -73,10 +81,16 @@ end
 
 function tests.another_run()
   draw("--retrain --seed 4")
-  local r = draw("--seed 5")
-  contains(r.out, "out/deep/run.safetensors was made with --seed 4: training again\nfrom\t0\tfalse")
-  r = draw("--word b")
-  contains(r.out, "out/deep/run.safetensors was made with other words: training again\nfrom\t0")
+  local bytes = read(file)
+  for arguments, difference in pairs {["--seed 5"] = "--seed 4", ["--word b"] = "other words"} do
+    local r = draw(arguments)
+    equal(r.err, ("draw.lua: out/deep/run.safetensors was made with %s (--retrain trains anew)\n")
+      :format(difference))
+    equal(r.out .. r.code, "2")
+    equal(read(file), bytes)
+    contains(draw(arguments .. " --retrain").out, "from\t0\tfalse")
+    draw("--retrain --seed 4")
+  end
 end
 
 -- A run is also saved from time to time: one that is killed has lost what came after that.
@@ -87,6 +101,25 @@ function tests.goes_on_after_it_was_killed()
   local on = draw("")
   contains(on.out, "from\t3\ttrue\t1\t0.5\t8\n")
   equal(on.out:match("\n(.*)"), whole.out:match("\n(.*)"))
+end
+
+-- A disk that is full for a while does not end the training.
+function tests.goes_on_when_it_cannot_be_saved()
+  local whole = draw("--retrain")
+  local r = draw("--retrain --lose 3")
+  equal(r.code, 0, r.err)
+  contains(r.err, "draw.lua: save: 'out/deep/run.safetensors': ")
+  contains(r.err, "; training goes on\n")
+  equal(select(2, r.err:gsub("\n", "")), 1, r.err)
+  equal(r.out, whole.out)
+end
+
+-- On a terminal the message stands in a line of its own, below ^C and a progress bar.
+function tests.interrupted_on_a_terminal()
+  local r = run.shell(("cd %s && script -qec %s /dev/null"):format(run.quote(folder),
+    run.quote(("%s %s --retrain --kill 3"):format(run.program, run.quote(script)))))
+  contains(r.out, "\r\ndraw.lua: interrupted; the next start goes on from out/deep/run")
+  equal(r.code, 130, r.out)
 end
 
 function tests.interrupted_in_the_last_step()
@@ -119,8 +152,7 @@ function tests.broken_files()
   local function save(code)
     run.saros("-e " .. run.quote("local s = require 'saros' local f = " .. ("%q"):format(file)
       .. " " .. code))
-    local handle <close> = assert(io.open(file, "rb"))
-    return handle:read("a")
+    return read(file)
   end
   refused(save("s.save(f, {a = s.zeros(1)})"),
     "saros.load_checkpoint: 'out/deep/run.safetensors' is no checkpoint")
@@ -129,6 +161,9 @@ function tests.broken_files()
   local settings = "{options = {}, data = {words = 'a'}}"
   refused(save("s.save_checkpoint(f, {settings = " .. settings .. ", state = {1}})"),
     "saros.load_checkpoint: 'out/deep/run.safetensors' has no 'model'")
+  refused(save("s.save_checkpoint(f, {settings = " .. settings
+    .. ", state = {step = 'x', drawn = {}}, model = s.nn.Linear(2, 1)})"),
+    "out/deep/run.safetensors is no run of this script")
 end
 
 function tests.places_that_cannot_be_written()
@@ -169,8 +204,9 @@ ctrl_c()
 print("not reached")
 ]]))
   equal(r.out, "false\ntrue\ntrue\nfalse\nfalse\tmine\n")
-  contains(r.err, "interrupted!")
-  equal(r.code, 1)
+  contains(r.err, "held.lua:2: interrupted!\n")
+  run.lacks(r.err, "traceback")
+  equal(r.code, 130)
 end
 
 function tests.wrong_calls()

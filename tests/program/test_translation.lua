@@ -86,7 +86,7 @@ function tests.attention_refuses()
   run.write(trained.folder .. "/bytes", "I am here.\tJe suis \xff.\n")
   trained.refuses(attention, {
     ["--epoch 3"] = "unknown option --epoch, did you mean '--epochs'?",
-    ["--epochs -1"] = "--epochs: a whole number expected, got '-1'",
+    ["--epochs -1"] = "--epochs: 0 or more expected, got '-1'",
     ["--dropout 1"] = "--dropout: at least 0 and below 1 expected, got 1",
     ["--print-every 0"] = "--print-every: at least 1 expected",
     ["'je suis un dinosaure'"] = "'je suis un dinosaure': 'dinosaure' is none of the 307 words",
