@@ -19,8 +19,8 @@ out/. Ctrl-C stops the training; the next start goes on with it.]],
   {"epochs", "integer", 80, "passes over the sentences"},
   {"seed", "integer", 1, "of the first weights and of all that is drawn"},
   {"device", "device", nil, "cpu or cuda"},
-  {"data", "file", nil, "English, a tab, French on each line (eng-fra.txt in SAROS_DATA, else a "
-    .. "shipped one)"},
+  {"data", "file", nil, "English, a tab, French on each line (eng-fra.txt in SAROS_DATA or the "
+    .. "cache, else a shipped one)"},
   {"dropout", "number", 0.1, "share of the embeddings that is dropped in training"},
   {"print_every", "integer", 5, "epochs between two lines of progress"},
   {"retrain", "flag", false, "train, even if a trained model is there"},
@@ -38,7 +38,8 @@ local max_length = 10 -- words of a sentence, its EOS included
 
 -- Pairs {French, English} of small letters without accents and full stops, the short ones
 -- of which the English half begins with "I am", "you are", "she is", ...
-local path = options.data or data.path("eng-fra.txt", "translation/eng-fra.txt")
+local path = options.data
+  or script.attempt(data.path, "eng-fra.txt", "translation/eng-fra.txt")
 local sentences = script.attempt(text.read_pairs, path,
   {reverse = true, max_length = max_length, prefixes = text.eng_prefixes})
 script.check(#sentences > 0, "%s: no short sentence in it begins like 'I am' or 'you are'", path)
@@ -58,19 +59,24 @@ local function ids_of(lang, sentence)
   return ids
 end
 
--- All sentences of one side, (sentences, max_length). Behind its end a row is filled up with SOS.
--- The loss counts these places too, so the decoder learns to fill up as well.
+-- Lists of ids as the rows of a tensor, (sentences, max_length): behind its end a sentence is
+-- filled up with SOS.
+local function fill_up(rows)
+  return text.pad_sequences(rows, {maxlen = max_length, padding = "post", value = SOS})
+end
+
+-- All sentences of one side. The loss counts all places: the decoder learns to fill up as well.
 local function ids_of_all(lang, side)
   local rows = {}
   for i, pair in ipairs(sentences) do rows[i] = ids_of(lang, pair[side]) end
-  return text.pad_sequences(rows, {maxlen = max_length, padding = "post", value = SOS})
+  return fill_up(rows)
 end
 
 local train = data.TensorDataset(ids_of_all(input_lang, 1), ids_of_all(output_lang, 2))
 
 -- What is to be translated at the end: {sentence, words of it that nobody told the network}.
 local function read_wish(sentence)
-  local wish = {sentence = text.normalize_string(sentence), unknown = {}}
+  local wish = {sentence = script.attempt(text.normalize_string, sentence), unknown = {}}
   for word in wish.sentence:gmatch("%S+") do
     if not input_lang.word2index[word] then table.insert(wish.unknown, word) end
   end
@@ -83,6 +89,9 @@ for i, sentence in ipairs(options) do
   script.check(wishes[i].sentence ~= "", "'%s': no words in it", sentence)
   script.check(#wishes[i].unknown == 0, "'%s': '%s' is none of the %d words in %s", sentence,
     wishes[i].unknown[1], input_lang.n_words, path)
+  local words = #text.split(wishes[i].sentence)
+  script.check(words < max_length, "'%s': at most %d words expected, there are %d", sentence,
+    max_length - 1, words)
 end
 
 -- ---- Model ---------------------------------------------------------------------------------
@@ -207,6 +216,7 @@ local function train_model(interrupted)
     loop.progress = "epoch " .. epoch
     for input, target in loop do
       local loss = train_on(input, target)
+      script.check(loss == loss, "the loss is not a number any more")
       state.total = state.total + loss
       loop:postfix {loss = loss}
       if interrupted() then return end
@@ -233,10 +243,12 @@ end
 -- ---- Translating ---------------------------------------------------------------------------
 
 -- The likeliest word at each step, until EOS. Returns the English words, and where the decoder
--- looked for each of them, (English words, French words).
+-- looked for each of them, (English words, French words). (The sentence is filled up, as it was in
+-- training; the tutorial does not do so here, and gets some sentences wrong that it has learned.)
 local function translate(sentence)
   local _ <close> = saros.no_grad()
-  local encoder_outputs, hidden = encoder(saros.tensor {ids_of(input_lang, sentence)})
+  local read = ids_of(input_lang, sentence)
+  local encoder_outputs, hidden = encoder(fill_up {read})
   local memory = decoder.attention:precompute(encoder_outputs)
   local id, words, looks = SOS, {}, {}
   for t = 1, max_length do
@@ -247,7 +259,7 @@ local function translate(sentence)
     words[t] = id == EOS and "<EOS>" or output_lang.index2word[id]
     if id == EOS then break end
   end
-  return words, saros.cat(looks, 2)[1]
+  return words, saros.cat(looks, 2)[{1, {}, {1, #read}}]
 end
 
 encoder:eval()

@@ -8,8 +8,9 @@
 --   model["rnn.weight_ih_l0"]       tensor model.rnn.weight_ih_l0
 --
 -- A value is true, false, a number, a string after one quote, a list of numbers, {} for an
--- empty table, `hex 0a1b` for a string that is not UTF-8, or the name of a tensor. Every
--- number is read back as it was, to the bit, integers as integers.
+-- empty table, `hex 0a1b` for a string that is not UTF-8, or the name of a tensor; a long list
+-- of numbers is a tensor too, `numbers loop.order`. Every number is read back as it was, to the
+-- bit, integers as integers.
 
 local core = require "saros.core"
 local options = require "saros.options"
@@ -20,6 +21,7 @@ local fail, show = options.fail, options.show
 local flat = {}
 
 local deepest = 100
+local longest_line = 1000 -- numbers in a list that is written as text
 
 -- ---- strings and numbers ---------------------------------------------------------------
 
@@ -110,6 +112,15 @@ local function is_number_list(t)
   return count > 0 and count == #t
 end
 
+-- The dtype that holds all numbers of a list as they are, or nil.
+local function dtype_of(t)
+  local kind = math.type(t[1])
+  for _, value in ipairs(t) do
+    if math.type(value) ~= kind then return nil end
+  end
+  return kind == "integer" and "int64" or "float64"
+end
+
 local function list_text(t)
   local words = {}
   for i, value in ipairs(t) do words[i] = number_text(value) end
@@ -128,6 +139,17 @@ local function tensor_name(out, keys, path)
   return name
 end
 
+local function write_list(out, keys, path, t)
+  local dtype = #t > longest_line and dtype_of(t)
+  if not dtype then
+    out.lines[path] = list_text(t)
+    return
+  end
+  local name = tensor_name(out, keys, path)
+  out.tensors[name] = core.tensor(t, {dtype = dtype, device = "cpu"})
+  out.lines[path] = "numbers " .. name
+end
+
 local write
 
 local function write_table(out, keys, path, t)
@@ -142,7 +164,7 @@ local function write_table(out, keys, path, t)
   if next(t) == nil then
     out.lines[path] = "{}"
   elseif is_number_list(t) then
-    out.lines[path] = list_text(t)
+    write_list(out, keys, path, t)
   else
     for _, key in ipairs(ordered.keys(t)) do
       if type(key) ~= "string" and math.type(key) ~= "integer" then
@@ -197,6 +219,10 @@ local function read_list(text)
   return list
 end
 
+local function list_of(t)
+  return t and t:dim() == 1 and (t.dtype == "int64" or t.dtype == "float64") and t:totable() or nil
+end
+
 -- nil if it is no value.
 local function read_value(text, tensors)
   local first = text:sub(1, 1)
@@ -207,6 +233,7 @@ local function read_value(text, tensors)
   if first == "[" and text:sub(-1) == "]" then return read_list(text:sub(2, -2)) end
   if text:sub(1, 4) == "hex " then return flat.unhex(text:sub(5)) end
   if text:sub(1, 7) == "tensor " then return tensors[text:sub(8)] end
+  if text:sub(1, 8) == "numbers " then return list_of(tensors[text:sub(9)]) end
   return to_number(text) or nil
 end
 

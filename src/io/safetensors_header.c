@@ -108,8 +108,9 @@ static sr_status read_offsets(const place *p, const json_t *value, sr_file_tenso
   SR_TRY(read_number(p, "data_offsets", value, 0, &t->begin));
   SR_TRY(read_number(p, "data_offsets", value, 1, &t->end));
   if (t->begin <= t->end && t->end <= p->data_bytes) return SR_OK;
-  return sr__file_malformed(p->path, p->name, "data_offsets [%lld, %lld] of %lld bytes of data",
-                            (long long)t->begin, (long long)t->end, (long long)p->data_bytes);
+  return sr__file_malformed(p->path, p->name, "data_offsets [%lld, %lld] of %lld bytes of data%s",
+                            (long long)t->begin, (long long)t->end, (long long)p->data_bytes,
+                            t->end > p->data_bytes ? ": the file is cut short" : "");
 }
 
 static sr_status check_bytes(const place *p, const sr_file_tensor *t) {

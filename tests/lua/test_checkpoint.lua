@@ -41,6 +41,31 @@ function TestValues:test_numbers_to_the_bit()
   lu.assertTrue(nan ~= nan)
 end
 
+-- Long lists are tensors of the file: a permutation of a large data set does not fit its header.
+function TestValues:test_long_lists()
+  local entries = {whole = {}, floats = {}, mixed = {}, inner = {order = {}}}
+  for i = 1, 1500 do
+    entries.whole[i] = math.maxinteger - i
+    entries.floats[i] = (i % 2 == 0 and -1 or 1) * 0.1 ^ (i % 300)
+    entries.mixed[i] = i % 2 == 0 and i or i + 0.5
+    entries.inner.order[i] = i
+  end
+  entries.floats[7], entries.floats[8] = math.huge, -0.0
+  local saved = round_trip(entries)
+  for name, list in pairs(entries) do
+    if name == "inner" then list, saved.inner = list.order, saved.inner.order end
+    lu.assertEquals(#saved[name], #list)
+    for i, value in ipairs(list) do lu.assertEquals(bits(saved[name][i]), bits(value)) end
+  end
+  local tensors, lines = saros.load(path)
+  lu.assertEquals(tensors["inner.order"].dtype, "int64")
+  lu.assertEquals(lines["inner.order"], "numbers inner.order")
+  lu.assertNil(tensors.mixed)
+  local million = {}
+  for i = 1, 3000000 do million[i] = i end
+  lu.assertEquals(#round_trip({order = million}).order, #million)
+end
+
 function TestValues:test_tables_and_strings()
   local entries = {
     epoch = 3, done = false, yes = true, nothing = {}, text = "M\u{e4}kinen\n\"quoted\" \\ x",
@@ -347,7 +372,8 @@ function TestFiles:test_damaged_entries()
     lu.assertTrue(core.get_rng_state() == random)
   end
   for _, value in ipairs {"", "x", "1x", "0x10", "1 2", "[1 x]", "[1 2", "hex 0", "hex 0g",
-    "tensor no", "function", "nil", " 1", "--1", "1e", "+1"} do
+    "tensor no", "numbers no", "numbers model.weight",
+    "function", "nil", " 1", "--1", "1e", "+1"} do
     damage("the entry string 'epoch' = string '" .. value .. "' is damaged", {epoch = value})
   end
   for _, key in ipairs {"a..b", ".a", "a.", "a b", "[", "[1", "[x]", '["x]', "[hex 0]", "[1.5]",
