@@ -34,7 +34,7 @@ local function check_options(o)
   for _, name in ipairs {"width", "max_length"} do
     if o[name] < 1 then fail("%s: %s must be at least 1, got %d", where, name, o[name]) end
   end
-  if o.length_penalty ~= o.length_penalty or math.abs(o.length_penalty) == math.huge then
+  if math.abs(o.length_penalty) == math.huge then
     fail("%s: length_penalty must be finite, got %s", where, o.length_penalty)
   end
 end

@@ -208,8 +208,10 @@ function TestBeam:test_wrong_options()
     {start = 1, step = step, width = 0, max_length = 1})
   assert_error("max_length must be at least 1, got 0", beam_search,
     {start = 1, step = step, width = 1, max_length = 0})
-  assert_error("length_penalty must be finite", beam_search,
+  assert_error("length_penalty must be a number, got NaN", beam_search,
     {start = 1, step = step, width = 1, max_length = 1, length_penalty = 0 / 0})
+  assert_error("length_penalty must be finite, got -inf", beam_search,
+    {start = 1, step = step, width = 1, max_length = 1, length_penalty = -math.huge})
   assert_error("unknown option 'beam_width'", beam_search, {beam_width = 3})
 end
 

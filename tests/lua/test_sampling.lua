@@ -161,12 +161,12 @@ function TestLimits:test_wrong_options()
   local x = saros.ones(3)
   assert_error("temperature must be 0 (the most likely id) or above, got -1", sample, x,
     {temperature = -1})
-  assert_error("temperature must be 0", sample, x, {temperature = nan})
+  assert_error("temperature must be a number, got NaN", sample, x, {temperature = nan})
   assert_error("temperature must be 0", sample, x, {temperature = inf})
   assert_error("top_k must be at least 1, got 0", sample, x, {top_k = 0})
   assert_error("top_p must be above 0 and at most 1, got 0", sample, x, {top_p = 0})
   assert_error("top_p must be above 0 and at most 1, got 1.5", sample, x, {top_p = 1.5})
-  assert_error("top_p must be above 0", sample, x, {top_p = nan})
+  assert_error("top_p must be a number, got NaN", sample, x, {top_p = nan})
   assert_error("unknown option 'temprature', did you mean 'temperature'?", sample, x,
     {temprature = 1})
 end

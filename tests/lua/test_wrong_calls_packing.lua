@@ -35,7 +35,7 @@ TestWrongPack = wrong.tests {
   {"negative", function() rnn.pack_padded_sequence(x, {3, 2, -1}) end, "lengths[3] is -1"},
   {"huge", function() rnn.pack_padded_sequence(x, {huge, 2, 1}) end, "lengths[1]"},
   {"fraction", function() rnn.pack_padded_sequence(x, {3, 2.5, 1}) end, "lengths", "2.5"},
-  {"nan", function() rnn.pack_padded_sequence(x, {3, 0 / 0, 1}) end, "lengths", "nan"},
+  {"nan", function() rnn.pack_padded_sequence(x, {3, 0 / 0, 1}) end, "lengths", "NaN"},
   {"string", function() rnn.pack_padded_sequence(x, {3, "2", 1}) end, "lengths", "string '2'"},
   {"float_tensor", function()
     rnn.pack_padded_sequence(x, saros.tensor {3.0, 2.0, 1.0})
