@@ -70,24 +70,90 @@ function TestFiles:test_heatmap()
   check_picture(plot.heatmap({{1}}, {file = at("h.png")}))
 end
 
-function TestFiles:test_failure_is_returned()
-  need_gnuplot()
-  local file, message = plot.lines({1, 2}, {file = at("none/l.png")})
-  lu.assertNil(file)
-  lu.assertStrContains(message, "gnuplot: ")
+local program = 0
+while arg[program - 1] do program = program - 1 end
+
+-- What the program says of a curve in `file`, started by a shell that ran `before`.
+local function draw(before, file)
+  local code = ('print(require("saros").plot.lines({1, 2}, {file = "%s"}))'):format(file)
+  local pipe = io.popen(("%s; '%s' -e '%s' 2>&1"):format(before, arg[program], code))
+  local output = pipe:read("a")
+  pipe:close()
+  return output
+end
+
+-- A script in place of gnuplot: what to run before drawing.
+local function replace_gnuplot(lines)
+  core.make_directory(at "bin")
+  core.write_file(at "bin/gnuplot", "#!/bin/sh\n" .. lines)
+  assert(os.execute(("chmod +x '%s'"):format(at "bin/gnuplot")))
+  return ("PATH='%s':$PATH"):format(at "bin")
+end
+
+-- Nothing is in the folder but the old picture, as it was.
+local function check_left_alone(name)
+  lu.assertEquals(core.list_directory(at "pictures"), {name})
+  lu.assertEquals(core.read_file(at("pictures/" .. name)), "old")
+  os.remove(at("pictures/" .. name))
+end
+
+local function old_picture(name)
+  core.make_directory(at "pictures")
+  core.write_file(at("pictures/" .. name), "old")
+  return at("pictures/" .. name)
+end
+
+-- The same in place of gnuplot: it draws the beginning and the end of a picture of 9 kB.
+local function draw_whole(name)
+  local first, last = "<svg>", "</svg>\n\n"
+  if name:find("png$") then first, last = "\137PNG\r\n\26\n", "\0\0\0\0IEND\xaeB`\x82" end
+  core.write_file(at "whole", first .. (" "):rep(9000) .. last)
+  return replace_gnuplot(("cat '%s'"):format(at "whole"))
+end
+
+function TestFiles:test_folders_that_cannot_be_written()
+  for place, reason in pairs {[at "none"] = "No such file or directory\n", ["/proc"] = ""} do
+    for _, name in ipairs {"l.png", "l.svg"} do
+      local output = draw(draw_whole(name), place .. "/" .. name)
+      lu.assertStrContains(output, ("nil\t'%s/%s': %s"):format(place, name, reason))
+    end
+  end
+end
+
+function TestFiles:test_no_room_for_the_picture()
+  for _, name in ipairs {"l.png", "l.svg"} do
+    local file = old_picture(name)
+    local before = draw_whole(name)
+    lu.assertEquals(draw(before .. "; trap '' XFSZ; ulimit -f 8", file), -- larger files fail
+      ("nil\t'%s': File too large\n"):format(file))
+    check_left_alone(name)
+    old_picture(name)
+    lu.assertEquals(draw(before, file), file .. "\n")
+    lu.assertEquals(core.read_file(file), core.read_file(at "whole"))
+    os.remove(file)
+  end
+end
+
+function TestFiles:test_a_cut_picture_is_none()
+  for _, name in ipairs {"l.png", "l.svg"} do
+    for _, drawn in ipairs {"", [[\211PNG\r\n\032\n\0\0]], "<svg><g>"} do
+      local file = old_picture(name)
+      lu.assertEquals(draw(replace_gnuplot(("printf '%s'"):format(drawn)), file),
+        "nil\tgnuplot: the picture is not whole\n")
+      check_left_alone(name)
+    end
+  end
+end
+
+function TestFiles:test_complaints_of_gnuplot()
+  local output = draw(replace_gnuplot([[echo '"x" line 3: no colours left' >&2; exit 1]]),
+    old_picture("l.png"))
+  lu.assertEquals(output, "nil\tgnuplot: no colours left\n")
+  check_left_alone("l.png")
 end
 
 function TestFiles:test_without_gnuplot()
-  local script = [[
-    local plot = require("saros").plot
-    print(plot.lines({1, 2}, {file = "]] .. at("l.png") .. [["}))
-  ]]
-  local first = 0
-  while arg[first - 1] do first = first - 1 end
-  local pipe = io.popen(("PATH=/none '%s' -e '%s' 2>&1"):format(arg[first], script))
-  local output = pipe:read("a")
-  pipe:close()
-  lu.assertStrContains(output, "nil\tgnuplot is not installed")
+  lu.assertStrContains(draw("PATH=/none", at "l.png"), "nil\tgnuplot is not installed")
 end
 
 function TestFiles:test_wrong_use()

@@ -1,8 +1,11 @@
 -- Scripts for gnuplot, and running them.
 --
 -- A script goes through a temporary file, data included. Text is quoted so that
--- gnuplot takes it as it is: in single quotes it expands nothing.
+-- gnuplot takes it as it is: in single quotes it expands nothing. The picture comes through a
+-- pipe: gnuplot does not look whether what it writes arrives, and a file that it began to write
+-- would be lost.
 
+local core = require "saros.core"
 local options = require "saros.options"
 
 local fail = options.fail
@@ -15,7 +18,6 @@ local gnuplot = {}
 function gnuplot.quote(text)
   return "'" .. text:gsub("%c", " "):gsub("'", "''") .. "'"
 end
-local quote = gnuplot.quote
 
 --- A number as gnuplot reads it; what is not finite is a gap.
 ---@param value number
@@ -25,9 +27,16 @@ function gnuplot.number(value)
   return ("%.9g"):format(value)
 end
 
-local terminals = {
-  png = "pngcairo noenhanced size %d,%d font 'Sans,10' background rgb 'white'",
-  svg = "svg noenhanced size %d,%d font 'Sans,12' background rgb 'white'",
+-- How a kind of picture is drawn, and the pattern of its end.
+local kinds = {
+  png = {
+    terminal = "pngcairo noenhanced size %d,%d font 'Sans,10' background rgb 'white'",
+    ending = "\0\0\0\0IEND\xaeB`\x82$",
+  },
+  svg = {
+    terminal = "svg noenhanced size %d,%d font 'Sans,12' background rgb 'white'",
+    ending = "</svg>%s*$",
+  },
 }
 
 local function shell_quote(text)
@@ -38,24 +47,22 @@ end
 local Script = {}
 Script.__index = Script
 
---- A script that draws into `file`.
+--- A script whose picture goes to `file`.
 ---@param file string ending in .png or .svg
 ---@param width integer pixels
 ---@param height integer pixels
 ---@return saros.plot.Script
 function gnuplot.script(file, width, height)
   local suffix = file:match("%.(%w+)$")
-  local terminal = suffix and terminals[suffix:lower()]
-  if not terminal then fail("plot: the file must end in .png or .svg, got '%s'", file) end
+  local kind = suffix and kinds[suffix:lower()]
+  if not kind then fail("plot: the file must end in .png or .svg, got '%s'", file) end
   if file:find("%c") then fail("plot: the file name '%s' has control characters", file) end
   if width < 50 or height < 50 or width > 20000 or height > 20000 then
     fail("plot: a picture of %d x %d pixels is not possible (50 to 20000)", width, height)
   end
-  local self = setmetatable({lines = {}, file = file}, Script)
+  local self = setmetatable({lines = {}, file = file, ending = kind.ending}, Script)
   self:add("set encoding utf8")
-  self:add("set terminal " .. terminal, width, height)
-  -- A name that begins with | would be a command.
-  self:add("set output %s", quote(file:find("^[|]") and "./" .. file or file))
+  self:add("set terminal " .. kind.terminal, width, height)
   return self
 end
 
@@ -78,36 +85,44 @@ local function complaint(output, script_file)
   return (found or "it failed"):gsub(script_file:gsub("%p", "%%%0"), "script")
 end
 
-local function run(script_file)
-  local pipe, message = io.popen("gnuplot " .. shell_quote(script_file) .. " 2>&1", "r")
+-- Call use(name) with the name of a new temporary file that holds `bytes`.
+local function with_temporary(bytes, use)
+  local made, name = pcall(os.tmpname) -- it raises where the folder is full
+  if not made then return nil, "plot: " .. name end
+  local written, message = core.write_file(name, bytes)
+  local result
+  if written then result, message = use(name) end
+  os.remove(name)
+  return result, message
+end
+
+-- What gnuplot draws, or nil and its complaint, which goes through a file of its own.
+local function run(script_file, error_file)
+  local pipe, message = io.popen(("gnuplot %s 2>%s"):format(shell_quote(script_file),
+    shell_quote(error_file)))
   if not pipe then return nil, message end
-  local output = pipe:read("a")
+  local picture = pipe:read("a")
   local ok, _, code = pipe:close()
-  if ok then return true end
+  if ok then return picture end
   if code == 127 then
     return nil, "gnuplot is not installed (Debian: apt install gnuplot-nox)"
   end
-  return nil, "gnuplot: " .. complaint(output, script_file)
+  return nil, "gnuplot: " .. complaint(core.read_file(error_file) or "", script_file)
 end
 
---- Draw.
+--- Draw. What is in the place of the picture is replaced by a whole one, or left as it is.
 ---@return string|nil file nil if it did not work
 ---@return string|nil message why not
 function Script:run()
-  local name = os.tmpname()
-  local handle, message = io.open(name, "wb")
-  if not handle then return nil, "plot: " .. message end
-  local written
-  written, message = handle:write(table.concat(self.lines, "\n"), "\n")
-  local closed, close_message = handle:close()
-  local ok = written and closed
-  if ok then
-    ok, message = run(name)
-  else
-    message = message or close_message
+  local picture, message = with_temporary(table.concat(self.lines, "\n") .. "\n", function(script)
+    return with_temporary("", function(errors) return run(script, errors) end)
+  end)
+  if picture and not picture:find(self.ending) then
+    picture, message = nil, "gnuplot: the picture is not whole"
   end
-  os.remove(name)
-  if not ok then return nil, message end
+  local written
+  if picture then written, message = core.write_file(self.file, picture) end
+  if not written then return nil, (message:gsub("^write_file: ", "")) end
   return self.file
 end
 
