@@ -38,10 +38,14 @@ static const char *only_path(lua_State *L, const char *function) {
 }
 
 /* nil, "cannot read 'x': No such file or directory" */
-static int push_failure(lua_State *L, const char *doing, const char *path, int error) {
+static int push_reason(lua_State *L, const char *doing, const char *path, const char *reason) {
   lua_pushnil(L);
-  lua_pushfstring(L, "cannot %s '%s': %s", doing, path, strerror(error));
+  lua_pushfstring(L, "cannot %s '%s': %s", doing, path, reason);
   return 2;
+}
+
+static int push_failure(lua_State *L, const char *doing, const char *path, int error) {
+  return push_reason(L, doing, path, strerror(error));
 }
 
 static int push_true(lua_State *L) {
@@ -273,9 +277,12 @@ static bool is_directory(const char *path) {
   return !stat(path, &info) && S_ISDIR(info.st_mode);
 }
 
-static int make_one(const char *path) {
-  if (!mkdir(path, 0777) || (errno == EEXIST && is_directory(path))) return 0;
-  return errno;
+/* NULL, or why there is no folder. */
+static const char *make_one(const char *path) {
+  if (!mkdir(path, 0777)) return NULL;
+  int error = errno;
+  if (error != EEXIST) return strerror(error);
+  return is_directory(path) ? NULL : "it is a file, not a folder";
 }
 
 /* make_directory(path), with the folders above it -> true, or nil and a message */
@@ -285,12 +292,12 @@ static int make_directory(lua_State *L) {
   char *part = memcpy(lua_newuserdatauv(L, size, 0), path, size);
   for (char *at = part + 1; (at = strchr(at, '/')); at++) {
     *at = '\0';
-    int error = make_one(part);
-    if (error) return push_failure(L, "make folder", part, error);
+    const char *reason = make_one(part);
+    if (reason) return push_reason(L, "make folder", part, reason);
     *at = '/';
   }
-  int error = make_one(path);
-  return error ? push_failure(L, "make folder", path, error) : push_true(L);
+  const char *reason = make_one(path);
+  return reason ? push_reason(L, "make folder", path, reason) : push_true(L);
 }
 
 /* ---- whole files ------------------------------------------------------------------------ */

@@ -87,10 +87,12 @@ end
 
 function TestFolders:test_make_below_a_file()
   core.write_file(at "plain", "")
-  local value, message = core.make_directory(at "plain/x")
-  lu.assertNil(value)
-  lu.assertStrContains(message, "cannot make folder '" .. at "plain")
-  lu.assertNil((core.make_directory(at "plain")))
+  for _, path in ipairs {at "plain", at "plain/", at "plain/x"} do
+    local value, message = core.make_directory(path)
+    lu.assertNil(value)
+    lu.assertStrContains(message, ("cannot make folder '%s"):format(at "plain"))
+    lu.assertStrContains(message, "': it is a file, not a folder")
+  end
 end
 
 function TestFolders:test_list_is_sorted()
