@@ -19,12 +19,18 @@ it.]],
   {"seed", "integer", 1, "of the first weights and of the order of the names"},
   {"device", "device", nil, "cpu or cuda"},
   {"data", "folder", nil, 'one file per language, one name per line (the data set "names")'},
-  {"add", "named file", nil, "a language more, as Finnish=names.txt; names, or names and counts",
-    many = true},
+  {"add", "named file", nil, "a language more, as Finnish=names.txt (names, or names and counts); "
+    .. "may be repeated", many = true},
   {"min_count", "integer", 0, "leave out names in --add that are rarer"},
   {"retrain", "flag", false, "train, even if a trained model is there"},
 }
 
+local check = script.check
+check(options.min_count == 0 or #options.add > 0, "--min-count: it needs --add")
+for i, name in ipairs(options) do
+  check(utf8.len(name), "argument %d: this is not UTF-8", i)
+  check(name ~= "", "argument %d: a name expected, it is empty", i)
+end
 saros.set_default_device(options.device)
 saros.manual_seed(options.seed)
 
@@ -54,32 +60,17 @@ end
 
 -- ---- Data ----------------------------------------------------------------------------------
 
--- {language, names}, sorted by language. In a folder there is one file per language: the file's
--- name is the language. An added language takes the place of one that is there.
-local function read_languages(folder)
-  local names, list = {}, {}
-  for _, path in ipairs(script.attempt(data.list_files, folder, "%.txt$")) do
-    names[path:match("([^/]+)%.txt$")] = script.attempt(data.read_lines, path, {skip_empty = true})
-  end
-  for _, added in ipairs(options.add) do
-    names[added.name] = script.attempt(data.read_words, added.path, {min_count = options.min_count})
-  end
-  for language, lines in pairs(names) do
-    if #lines == 0 then script.quit("%s: there are no names in it", language) end
-    table.insert(list, {language, lines})
-  end
-  table.sort(list, function(a, b) return a[1] < b[1] end)
-  return list
-end
+-- The languages, sorted, and names[i], the list of those of languages[i].
+local languages, names = script.attempt(data.names, options.data,
+  {add = options.add, min_count = options.min_count})
 
 local Names = data.Dataset:extend("Names")
 
-function Names:init(folder)
-  self.languages, self.labels, self.items = {}, {}, {}
-  for class, entry in ipairs(read_languages(folder)) do
-    self.languages[class] = entry[1]
+function Names:init(lists)
+  self.labels, self.items = {}, {}
+  for class, list in ipairs(lists) do
     self.labels[class] = saros.tensor({class})
-    for _, name in ipairs(entry[2]) do
+    for _, name in ipairs(list) do
       table.insert(self.items, {class = class, ids = name_to_ids(name)})
     end
   end
@@ -92,12 +83,10 @@ function Names:get(index)
   return {line = ids_to_line(item.ids), label = self.labels[item.class], class = item.class}
 end
 
-local names = Names(options.data or data.path("names"))
-if #names == 0 then script.quit("--data: no .txt file with names in it") end
-local languages = names.languages
-local train, test = data.random_split(names, {0.85, 0.15},
+local set = Names(names)
+local train, test = data.random_split(set, {0.85, 0.15},
   {generator = saros.Generator():manual_seed(2024)})
-print(("%d names of %d languages: %d to train, %d to test"):format(#names, #languages, #train,
+print(("%d names of %d languages: %d to train, %d to test"):format(#set, #languages, #train,
   #test))
 
 -- ---- Model --------------------------------------------------------------------------------
@@ -126,10 +115,10 @@ local optimizer = optim.SGD(model:parameters(), {lr = 0.15})
 local loop = data.batches(train, {size = 64, shuffle = true, progress = true})
 
 -- The run is kept in a file, with all that it takes to go on exactly where it stopped. A model is
--- kept with its languages: for others it is of no use.
+-- kept with a checksum of the languages and names: for others it is of no use.
 local run = script.run {
   file = "out/names_classification.safetensors", options = options, goal = "epochs",
-  depends = {"seed"}, data = {languages = table.concat(languages, " "), names = #names},
+  depends = {"seed"}, data = {languages = data.checksum {languages, names}},
 }
 -- epoch: how many are done; losses: the mean loss of a name in each; total: of the batches since.
 local state = run:start({model = model, optimizer = optimizer, loop = loop},
@@ -145,12 +134,14 @@ local function train_model(interrupted)
       for _, item in ipairs(batch) do
         loss = loss + criterion(model(item.line), item.label)
       end
+      local mean = loss:item() / #batch
+      check(mean < math.huge, "the loss is no finite number any more: try a smaller lr")
       loss:backward()
       nn.utils.clip_grad_norm_(model:parameters(), 3)
       optimizer:step()
       optimizer:zero_grad()
-      state.total = state.total + loss:item() / #batch
-      loop:postfix {loss = loss:item() / #batch}
+      state.total = state.total + mean
+      loop:postfix {loss = mean}
       if interrupted() then return end
     end
     state.losses[epoch] = state.total / #loop
@@ -172,24 +163,31 @@ end
 -- ---- Test -------------------------------------------------------------------------------------
 
 -- What the names that were kept for the test are, and what the model takes them for.
-local confusion = metrics.ConfusionMatrix(#languages)
+local function test_model()
+  local confusion = metrics.ConfusionMatrix(#languages)
+  saros.no_grad(function()
+    for _, item in ipairs(test) do confusion:add(item.class, model(item.line):argmax():item()) end
+  end)
+  plot.print_confusion(confusion.counts, languages)
+  script.tell_picture("confusion matrix", plot.confusion_matrix(confusion.counts, languages, {
+    file = "out/names_confusion.png", title = "Languages of names: true and predicted",
+  }))
+  print(("right: %d of %d names"):format(confusion:right(), #test))
+  print(("test accuracy: %.2f"):format(confusion:accuracy()))
+end
+
 model:eval()
-saros.no_grad(function()
-  for _, item in ipairs(test) do confusion:add(item.class, model(item.line):argmax():item()) end
-end)
 print()
-plot.print_confusion(confusion.counts, languages)
-script.tell_picture("confusion matrix", plot.confusion_matrix(confusion.counts, languages, {
-  file = "out/names_confusion.png", title = "Languages of names: true and predicted",
-}))
-print(("right: %d of %d names"):format(confusion:right(), #test))
-print(("test accuracy: %.2f"):format(confusion:accuracy()))
+if #test > 0 then
+  test_model()
+else
+  print(("no test: %d names are too few to keep some for it"):format(#set))
+end
 
 -- ---- Predictions -------------------------------------------------------------------------------
 
 local function predict(name)
   print(("\n%s"):format(name))
-  if text.length(name) == 0 then return end
   local probability, class = saros.no_grad(function()
     return model(ids_to_line(name_to_ids(name)))[1]:exp():topk(math.min(3, #languages))
   end)

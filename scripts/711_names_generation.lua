@@ -19,8 +19,8 @@ training; the next start goes on with it.]],
   {"seed", "integer", 1, "of the first weights and of all that is drawn"},
   {"device", "device", nil, "cpu or cuda"},
   {"data", "folder", nil, 'one file per language, one name per line (the data set "names")'},
-  {"add", "named file", nil, "a language more, as Finnish=names.txt; names, or names and counts",
-    many = true},
+  {"add", "named file", nil, "a language more, as Finnish=names.txt (names, or names and counts); "
+    .. "may be repeated", many = true},
   {"min_count", "integer", 0, "leave out names in --add that are rarer"},
   {"dropout", "number", 0.1, "share of the outputs that is dropped in training"},
   {"print_every", "integer", 5000, "names between two lines of progress"},
@@ -31,6 +31,16 @@ training; the next start goes on with it.]],
   {"retrain", "flag", false, "train, even if a trained model is there"},
 }
 
+local check = script.check
+check(options.dropout >= 0 and options.dropout < 1,
+  "--dropout: at least 0 and below 1 expected, got %g", options.dropout)
+check(options.print_every > 0, "--print-every: at least 1 expected")
+check(options.plot_every > 0, "--plot-every: at least 1 expected")
+check(options.temperature >= 0 and options.temperature < math.huge,
+  "--temperature: a finite number of at least 0 expected, got %g", options.temperature)
+check(options.top_p > 0 and options.top_p <= 1, "--top-p: above 0 and at most 1 expected, got %g",
+  options.top_p)
+check(options.min_count == 0 or #options.add > 0, "--min-count: it needs --add")
 saros.set_default_device(options.device)
 
 -- ---- Data ----------------------------------------------------------------------------------
@@ -50,33 +60,44 @@ local function name_to_ids(name)
   return ids
 end
 
--- One file per language: the file's name is the language.
-local function read_names(folder)
-  local names = {}
-  for _, path in ipairs(script.attempt(data.list_files, folder, "%.txt$")) do
-    names[path:match("([^/]+)%.txt$")] = script.attempt(data.read_lines, path)
+-- The languages, sorted, and names[i], the names of languages[i], each a list of ids.
+local languages, lists = script.attempt(data.names, options.data,
+  {add = options.add, min_count = options.min_count})
+local names = {}
+for i, list in ipairs(lists) do
+  names[i] = {}
+  for _, name in ipairs(list) do
+    local ids = name_to_ids(name)
+    if #ids > 0 then table.insert(names[i], ids) end
   end
-  for _, added in ipairs(options.add) do
-    names[added.name] = script.attempt(data.read_words, added.path, {min_count = options.min_count})
+  check(#names[i] > 0, "%s: no name in it has a letter of the alphabet", languages[i])
+end
+print(("%d languages: %s"):format(#languages, table.concat(languages, " ")))
+
+local place = {}
+for i, language in ipairs(languages) do place[language] = i end
+
+-- What to show at the end, {language, letters}: what the command line asks for ...
+local wishes = {}
+for i, word in ipairs(options) do
+  check(utf8.len(word), "argument %d: this is not UTF-8", i)
+  local language, letters = word:match("^(.-)=(.+)$")
+  check(place[language], "'%s': LANGUAGE=LETTERS expected; there are %s", word,
+    table.concat(languages, ", "))
+  for _, letter in text.codes(letters) do
+    check(alphabet:find(letter, 1, true), "'%s': '%s' is not in the alphabet", word, letter)
   end
-  return names
+  wishes[i] = {language, letters}
 end
 
--- languages: sorted list; names[language]: list of lists of ids.
-local languages, names = {}, {}
-local folder = options.data or data.path("names")
-for language, lines in pairs(read_names(folder)) do
-  table.insert(languages, language)
-  names[language] = {}
-  for _, line in ipairs(lines) do
-    local ids = name_to_ids(line)
-    if #ids > 0 then table.insert(names[language], ids) end
+-- ... or what the tutorial shows, of the languages that there are.
+if #wishes == 0 then
+  for _, wish in ipairs {{"Russian", "RUS"}, {"German", "GER"}, {"Spanish", "SPA"},
+    {"Chinese", "CHI"}, {"Finnish", "ABCDEFGHIJKL"}} do
+    if place[wish[1]] then table.insert(wishes, wish) end
   end
-  if #names[language] == 0 then script.quit("%s: there are no names in it", language) end
 end
-table.sort(languages)
-if #languages == 0 then script.quit("%s: no .txt file with names in it", folder) end
-print(("%d languages: %s"):format(#languages, table.concat(languages, " ")))
+if #wishes == 0 then wishes = {{languages[1], "ABC"}} end
 
 -- ---- Names as tensors ------------------------------------------------------------------------
 
@@ -96,7 +117,7 @@ end
 -- Every language is equally likely, however many names it has.
 local function random_example()
   local language = random_position(languages)
-  local list = names[languages[language]]
+  local list = names[language]
   return language, list[random_position(list)]
 end
 
@@ -126,20 +147,13 @@ function Generator:first_hidden()
   return saros.zeros(1, self.hidden_size)
 end
 
--- The run is kept in a file, with all that it takes to go on exactly where it stopped.
+-- The run is kept in a file, with all that it takes to go on exactly where it stopped. A model is
+-- kept with a checksum of the languages and names: for others it is of no use.
 local run = script.run {
   file = "out/names_generation.safetensors", options = options, goal = "steps",
-  depends = {"seed", "dropout", "plot_every"}, data = {languages = table.concat(languages, " ")},
+  depends = {"seed", "dropout", "plot_every"},
+  data = {languages = data.checksum {languages, lists}},
 }
-
-local check = script.check
-check(options.dropout >= 0 and options.dropout < 1,
-  "--dropout: at least 0 and below 1 expected, got %g", options.dropout)
-check(options.print_every > 0, "--print-every: at least 1 expected")
-check(options.plot_every > 0, "--plot-every: at least 1 expected")
-check(options.temperature >= 0, "--temperature: 0 or more expected, got %g", options.temperature)
-check(options.top_p > 0 and options.top_p <= 1, "--top-p: above 0 and at most 1 expected, got %g",
-  options.top_p)
 
 saros.manual_seed(options.seed)
 local model = Generator(#languages, n_letters, 128, n_letters, options.dropout)
@@ -160,11 +174,14 @@ local function train_on(language, ids)
     output, hidden = model(language_rows[language], letter_rows[id], hidden)
     loss = loss + criterion(output, targets[ids[i + 1] or end_of_name])
   end
+  local mean = loss:item() / #ids
+  check(mean < math.huge, "the loss is no finite number any more: try a smaller learning_rate than "
+    .. "%g, or shorter names (this one has %d letters)", learning_rate, #ids)
   loss:backward()
   saros.no_grad(function()
     for _, p in ipairs(parameters) do p:add_(p.grad, {alpha = -learning_rate}) end
   end)
-  return loss:item() / #ids
+  return mean
 end
 
 local function time_since(start)
@@ -239,46 +256,19 @@ local function samples(language, letters, how)
   return table.concat(list, " ")
 end
 
-local place = {}
-for i, language in ipairs(languages) do place[language] = i end
-
--- {language, letters} for each thing to show: what the command line asks for, or the tutorial's.
-local function wishes()
-  local list = {}
-  for _, word in ipairs(options) do
-    local language, letters = word:match("^(.-)=(.+)$")
-    if not place[language] then
-      script.quit("'%s': LANGUAGE=LETTERS expected; there are %s", word,
-        table.concat(languages, ", "))
-    end
-    for _, letter in text.codes(letters) do
-      if not alphabet:find(letter, 1, true) then
-        script.quit("'%s': '%s' is not in the alphabet", word, letter)
-      end
-    end
-    table.insert(list, {language, letters})
-  end
-  if #list > 0 then return list end
-  for _, wish in ipairs {{"Russian", "RUS"}, {"German", "GER"}, {"Spanish", "SPA"},
-    {"Chinese", "CHI"}, {"Finnish", "ABCDEFGHIJKL"}} do
-    if place[wish[1]] then table.insert(list, wish) end
-  end
-  return #list > 0 and list or {{languages[1], "ABC"}}
-end
-
 local how = {
   temperature = options.temperature, top_k = options.top_k > 0 and options.top_k or nil,
   top_p = options.top_p,
 }
 print()
-for _, wish in ipairs(wishes()) do
+for _, wish in ipairs(wishes) do
   print(("%s: %s"):format(wish[1], samples(place[wish[1]], wish[2], how)))
 end
 
 -- The likeliest letters give the same names each time; the higher the temperature, the more
 -- they differ.
 if options.temperature == 0 and #options == 0 then
-  local language = wishes()[1][1]
+  local language = wishes[1][1]
   for _, temperature in ipairs {0.3, 0.6, 0.9} do
     print(("%s, temperature %.1f: %s"):format(language, temperature,
       samples(place[language], "RRRR", {temperature = temperature, top_p = 0.95})))

@@ -2,6 +2,7 @@
 package.path = "tests/program/?.lua;" .. package.path
 local run = require "run"
 local trained = require "trained"
+local saros = require "saros"
 local equal, contains, lacks = run.equal, run.contains, run.lacks
 local name, file = "710_names_classification", "out/names_classification.safetensors"
 local tests = {}
@@ -45,6 +46,59 @@ function tests.added_languages()
   contains(trained.run(name, "--epochs 1").out, file .. " was made with other ")
 end
 
+-- Two languages, of which the second has other names than the first time, but as many.
+function tests.other_names()
+  for folder, names in pairs {nA = {"Elendil\nFeanor\n", "Ugluk\n"},
+    nB = {"Elendil\nUgluk\n", "Feanor\n"}} do
+    assert(saros.make_directory(trained.folder .. "/" .. folder))
+    run.write(("%s/%s/Elvish.txt"):format(trained.folder, folder), names[1])
+    run.write(("%s/%s/Orkish.txt"):format(trained.folder, folder), names[2])
+  end
+  equal(trained.run(name, "--epochs 1 --retrain --data nA").code, 0)
+  contains(trained.run(name, "--epochs 2 --data nA").out, "trained for 1 epochs\nepoch 2: ")
+  local r = trained.run(name, "--epochs 3 --data nB")
+  contains(r.out .. r.err, file .. " was made with other ")
+end
+
+-- Too few names to keep some for the test.
+function tests.one_name()
+  assert(saros.make_directory(trained.folder .. "/one"))
+  run.write(trained.folder .. "/one/Elvish.txt", "Elendil\n")
+  local r = trained.run(name, "--epochs 1 --retrain --data one Feanor")
+  equal(r.code, 0, r.err)
+  contains(r.out, "1 names of 1 languages: 1 to train, 0 to test\n")
+  contains(r.out, "\nno test: 1 names are too few to keep some for it\n")
+  contains(r.out, "\nFeanor\n  100 %  Elvish\n")
+  lacks(r.out:lower(), "nan")
+end
+
+-- A model that has become NaN is not trained on, nor kept.
+function tests.loss_that_is_no_number()
+  equal(trained.run(name, "--epochs 1 --retrain").code, 0)
+  local path = trained.folder .. "/" .. file
+  local tensors, lines = saros.load(path)
+  tensors["model.h2o.bias"]:fill_(0 / 0)
+  saros.save(path, tensors, lines)
+  local r = trained.run(name, "--epochs 2")
+  equal(r.code, 2)
+  contains(r.err, name .. ".lua: the loss is no finite number any more: try a smaller lr\n")
+  lacks(r.err, "traceback")
+  equal(saros.load_checkpoint(path, nil, {random_state = false}).state.epoch, 1)
+end
+
+-- A program and a script that lie alone, where no data set is.
+function tests.no_data_set()
+  local r = run.shell(("cd %s && cp %s saros && cp %s . && env -u SAROS_DATA XDG_CACHE_HOME=/none "
+    .. "./saros %s.lua --epochs 0"):format(run.quote(run.folder()), run.program,
+    run.quote(run.source .. "/scripts/" .. name .. ".lua"), name))
+  for _, share in ipairs {"/usr/local/share", "/usr/share"} do
+    if saros.file_exists(share .. "/saros/data/names") then return equal(r.code, 0, r.err) end
+  end
+  contains(r.err, name .. ".lua: data.path: no data set 'names'. Looked for:")
+  lacks(r.err, "traceback")
+  equal(r.code, 2)
+end
+
 function tests.interrupted_and_resumed()
   local r = trained.interrupt(name, "--epochs 4 --seed 3 --retrain", file)
   equal(r.code, 130, r.err)
@@ -64,21 +118,33 @@ function tests.wrong_arguments()
     ["--epoch 3"] = "unknown option --epoch, did you mean '--epochs'?",
     ["--epochs many"] = "--epochs: a whole number expected, got 'many'",
     ["--data /none"] = "--data: there is no folder '/none'",
-    ["--data " .. run.quote(run.source .. "/lua/saros")] = "--data: no .txt file with names",
+    ["--data " .. run.quote(run.source .. "/lua/saros")] = "data.names: there is no .txt file",
     ["--device gpu"] = "--device: device 'gpu'",
     ["--add x"] = "--add: NAME=FILE expected, got 'x'",
+    ["--min-count 3"] = "--min-count: it needs --add",
   })
+  -- before it trains
+  os.remove(trained.folder .. "/" .. file)
+  trained.refuses(name, {
+    ["--epochs 1 Abe \"$(printf '\\377')\""] = "argument 2: this is not UTF-8",
+    ["--epochs 1 ''"] = "argument 1: a name expected, it is empty",
+  })
+  equal(trained.read(file), nil)
+  contains(trained.run(name, "--help").out, "; may be repeated\n")
 end
 
 function tests.broken_data()
   local folder = trained.folder .. "/names"
   assert(os.execute("mkdir -p " .. run.quote(folder)))
-  trained.refuses(name, {["--data names"] = "--data: no .txt file with names in it"})
+  trained.refuses(name, {["--data names"] = "data.names: there is no .txt file with names in "})
   run.write(folder .. "/Elvish.txt", "Elendil\nF\xEBanor\n")
   trained.refuses(name, {["--data names"] = "data.read_lines: names/Elvish.txt:2: invalid UTF-8"})
   run.write(folder .. "/Elvish.txt", "Elendil\n")
   run.write(folder .. "/Klingon.txt", "")
-  trained.refuses(name, {["--data names"] = "Klingon: there are no names in it"})
+  trained.refuses(name, {
+    ["--data names"] = "data.names: there are no names in names/Klingon.txt",
+    ["--add Klingon=names/Klingon.txt"] = "data.names: there are no names in names/Klingon.txt",
+  })
 end
 
 run.all(tests)

@@ -2,7 +2,8 @@
 package.path = "tests/program/?.lua;" .. package.path
 local run = require "run"
 local trained = require "trained"
-local equal, contains = run.equal, run.contains
+local saros = require "saros"
+local equal, contains, lacks = run.equal, run.contains, run.lacks
 local name, file = "711_names_generation", "out/names_generation.safetensors"
 local tests = {}
 
@@ -38,7 +39,7 @@ function tests.trains_then_loads()
 
   local again = trained.run(name, "Finnish=AB Irish=O")
   contains(again.out, "trained on 3000 names")
-  run.lacks(again.out, "(1000 33%)")
+  lacks(again.out, "(1000 33%)")
   equal(mean_loss(again.out), loss)
   assert(again.out:find("\nFinnish: A%S* B%S*\nIrish: O%S*\n$"), again.out)
   equal(lines_of(again.out).Finnish, made.Finnish:match("^%S+ %S+"), "the likeliest letters")
@@ -71,12 +72,53 @@ function tests.another_language()
   equal(other.code, 2)
 end
 
+local function write_language(folder, language, names)
+  assert(saros.make_directory(trained.folder .. "/" .. folder))
+  run.write(("%s/%s/%s.txt"):format(trained.folder, folder, language), names)
+end
+
+-- The same language with other names.
+function tests.other_names()
+  write_language("nA", "Elvish", "Elendil\nFeanor\n")
+  write_language("nB", "Elvish", "Elendil\nFeanar\n")
+  equal(trained.run(name, "--steps 2 --retrain --data nA Elvish=E").code, 0)
+  contains(trained.run(name, "--steps 3 --data nA Elvish=E").out, "trained on 2 names\n")
+  local r = trained.run(name, "--steps 4 --data nB Elvish=E")
+  contains(r.out .. r.err, file .. " was made with other ")
+end
+
+-- A name so long that the gradients explode: the broken model is not trained on, nor kept.
+function tests.loss_that_is_no_number()
+  write_language("long", "Elvish", ("Elendilium"):rep(500) .. "\n")
+  local r = trained.run(name, "--steps 60 --retrain --data long")
+  equal(r.code, 2)
+  contains(r.err, name .. ".lua: the loss is no finite number any more: try a smaller "
+    .. "learning_rate than 0.0005, or shorter names (this one has 5000 letters)\n")
+  lacks(r.err, "traceback")
+  for key, tensor in pairs(saros.load(trained.folder .. "/" .. file)) do
+    assert(tensor:isfinite():all():item(), key)
+  end
+end
+
+-- A program and a script that lie alone, where no data set is.
+function tests.no_data_set()
+  local r = run.shell(("cd %s && cp %s saros && cp %s . && env -u SAROS_DATA XDG_CACHE_HOME=/none "
+    .. "./saros %s.lua --steps 0"):format(run.quote(run.folder()), run.program,
+    run.quote(run.source .. "/scripts/" .. name .. ".lua"), name))
+  for _, share in ipairs {"/usr/local/share", "/usr/share"} do
+    if saros.file_exists(share .. "/saros/data/names") then return equal(r.code, 0, r.err) end
+  end
+  contains(r.err, name .. ".lua: data.path: no data set 'names'. Looked for:")
+  lacks(r.err, "traceback")
+  equal(r.code, 2)
+end
+
 function tests.interrupted_and_resumed()
   local arguments = "--steps 1500 --plot-every 100 --seed 5"
   local r = trained.interrupt(name, arguments .. " --retrain", file)
   equal(r.code, 130, r.err)
   contains(r.err, "711_names_generation.lua: interrupted; the next start goes on from " .. file)
-  run.lacks(r.err, "traceback")
+  lacks(r.err, "traceback")
   local on = trained.run(name, "")
   equal(on.code, 0, on.err)
   local before = tonumber(on.out:match("model: %S+, trained on (%d+) names"))
@@ -92,6 +134,7 @@ function tests.help()
   equal(r.code, 0)
   contains(r.out, "usage: saros 711_names_generation.lua [options] [LANGUAGE=LETTERS ...]\n")
   contains(r.out, "  --print-every N  names between two lines of progress (5000)\n")
+  contains(r.out, "; may be repeated\n")
 end
 
 function tests.wrong_arguments()
@@ -104,22 +147,38 @@ function tests.wrong_arguments()
     ["--dropout 1"] = "--dropout: at least 0 and below 1 expected, got 1",
     ["--plot-every 0"] = "--plot-every: at least 1 expected",
     ["--top-p 0"] = "--top-p: above 0 and at most 1 expected, got 0",
-    ["--temperature -1"] = "--temperature: 0 or more expected, got -1",
-    ["Klingon=K"] = "'Klingon=K': LANGUAGE=LETTERS expected; there are Arabic, ",
-    ["Greek=Ä"] = "'Greek=Ä': 'Ä' is not in the alphabet",
+    ["--temperature -1"] = "--temperature: a finite number of at least 0 expected, got -1",
+    ["--temperature 1e400"] = "--temperature: a finite number of at least 0 expected, got inf",
+    ["--min-count 3"] = "--min-count: it needs --add",
   })
+  -- before it trains
+  os.remove(trained.folder .. "/" .. file)
+  local lines = {["\"Greek=$(printf '\\377')\""] = "argument 1: this is not UTF-8"}
+  for _, word in ipairs {"Klingon=K", "Greek", "Greek=", "=K", "''"} do
+    lines[word] = ("'%s': LANGUAGE=LETTERS expected; there are Arabic, "):format(
+      (word:gsub("'", "")))
+  end
+  for _, letter in ipairs {"Ä", "1"} do
+    lines["Greek=A" .. letter] = ("'Greek=A%s': '%s' is not in the alphabet"):format(letter, letter)
+  end
+  trained.refuses(name, lines)
+  equal(trained.read(file), nil)
 end
 
 function tests.broken_data()
   local folder = trained.folder .. "/names"
   assert(os.execute("mkdir -p " .. run.quote(folder)))
-  trained.refuses(name, {["--data names"] = "names: no .txt file with names in it"})
+  trained.refuses(name, {["--data names"] = "data.names: there is no .txt file with names in "})
   run.write(folder .. "/Elvish.txt", "\n\n")
-  trained.refuses(name, {["--data names"] = "Elvish: there are no names in it"})
+  trained.refuses(name, {["--data names"] = "data.names: there are no names in names/Elvish.txt"})
+  run.write(folder .. "/Elvish.txt", "123\n北京\n")
+  trained.refuses(name, {["--data names"] = "Elvish: no name in it has a letter of the alphabet"})
   run.write(folder .. "/Elvish.txt", "Elendil\nF\xEBanor\n")
   trained.refuses(name, {["--data names"] = "data.read_lines: names/Elvish.txt:2: invalid UTF-8"})
   run.write(trained.folder .. "/table", "Elendil\t3\nFeanor\n")
   trained.refuses(name, {["--add Elvish=table"] = "data.read_words: table:2: a word, a tab or "})
+  run.write(trained.folder .. "/table", "")
+  trained.refuses(name, {["--add Elvish=table"] = "data.names: there are no names in table"})
 end
 
 -- A file that is no run of this script, or none at all, and a disk without room.
