@@ -16,13 +16,17 @@ Trains an LSTM on the classes of news, or loads the one it trained before, tests
 it has not seen, and tells the class of the headlines given. The model and a picture are kept in
 the folder out/. Ctrl-C stops the training; the next start goes on with it.]],
   arguments = "[headline ...]",
-  {"epochs", "integer", nil, "passes over the training data (1; 20 of fewer than 5000 news)"},
+  {"epochs", "integer", nil, "passes over the training data (1; 20 with fewer than 5000)"},
   {"seed", "integer", 1, "of the first weights and of the order of the news"},
   {"device", "device", nil, "cpu or cuda"},
   {"data", "folder", nil, 'with train.csv and test.csv (the data set "ag_news_csv")'},
   {"retrain", "flag", false, "train, even if a trained model is there"},
 }
 
+for i, headline in ipairs(options) do
+  script.check(utf8.len(headline), "argument %d: this is not UTF-8", i)
+  script.check(#text.basic_english(headline) > 0, "argument %d: no words in '%s'", i, headline)
+end
 saros.set_default_device(options.device)
 saros.manual_seed(options.seed)
 
@@ -32,21 +36,21 @@ saros.manual_seed(options.seed)
 local train, test, classes = script.attempt(data.ag_news, options.data)
 
 -- The words of the training data, each with a number, its id. "<unk>" stands for all others.
-local function word_lists()
-  local i = 0
-  return function()
-    i = i + 1
-    return train[i] and text.basic_english(train[i].text)
-  end
+local function yield_words()
+  for _, item in ipairs(train) do coroutine.yield(text.basic_english(item.text)) end
 end
-local vocab = text.build_vocab_from_iterator(word_lists(), {specials = {"<unk>"}, min_freq = 1})
+local vocab = text.build_vocab_from_iterator(coroutine.wrap(yield_words), {specials = {"<unk>"}})
 local unknown = vocab["<unk>"]
 vocab:set_default_index(unknown)
 options.epochs = options.epochs or (#train < 5000 and 20 or 1)
 print(("%d news to train, %d to test, %d words"):format(#train, #test, #vocab))
 
 -- "Oil price falls" gives 181, 52, 280: the more frequent a word, the smaller its id.
-local function encode(line) return vocab(text.basic_english(line)) end
+-- A network reads at least one word, so news without any are an unknown one.
+local function encode(line)
+  local ids = vocab(text.basic_english(line))
+  return #ids > 0 and ids or {unknown}
+end
 
 -- A batch is one tensor, so all of its news get as many words as the longest, and their lengths
 -- say what is padding. Returns labels (batch), words (batch, steps) and lengths (batch).
@@ -88,10 +92,10 @@ local optimizer = optim.Adam(model:parameters(), {lr = 0.001})
 local loop = data.batches(train, {size = 16, shuffle = true, collate = collate})
 
 -- The run is kept in a file, with all that it takes to go on exactly where it stopped. A model is
--- kept with its words: for others it is of no use.
+-- kept with a checksum of the news: for others, with other words, it is of no use.
 local run = script.run {
   file = "out/news_packed.safetensors", options = options, goal = "epochs",
-  depends = {"seed"}, data = {words = table.concat(vocab:get_itos(), "\n"), news = #train},
+  depends = {"seed"}, data = {news = data.checksum(train)},
 }
 -- epoch: how many are done. Of the one that is not: how many news were read, to how many of them
 -- the answer was right (it is given before learning from them), and the sum of the losses.
@@ -108,9 +112,11 @@ local function train_model(interrupted)
       optimizer:zero_grad()
       local out = model(words, lengths)
       local loss = criterion(out, labels)
+      state.total = state.total + loss:item()
+      script.check(state.total < math.huge,
+        "the loss is no finite number any more: try a smaller lr")
       loss:backward()
       optimizer:step()
-      state.total = state.total + loss:item()
       state.right = state.right + out:argmax(2):eq(labels):sum():item()
       state.count = state.count + #labels
       if state.count % report_every == 0 then
@@ -149,10 +155,13 @@ print(("test accuracy: %.4f"):format(confusion:accuracy()))
 
 local function predict(headline)
   print(("\n%s"):format(headline))
-  local ids = script.attempt(encode, headline)
-  if #ids == 0 then return end
+  local ids = saros.tensor {encode(headline)}
+  if ids:eq(unknown):all():item() then
+    print("  (none of its words is in the training data)")
+    return
+  end
   local probability, class = saros.no_grad(function()
-    return model(saros.tensor {ids}, {#ids})[1]:softmax(-1):topk(2)
+    return model(ids, {ids:size(2)})[1]:softmax(-1):topk(2)
   end)
   for k = 1, #class do
     print(("  %3.0f %%  %s"):format(100 * probability[k]:item(), classes[class[k]:item()]))
