@@ -118,7 +118,7 @@ local loop = data.batches(train, {size = 64, shuffle = true, progress = true})
 -- kept with a checksum of the languages and names: for others it is of no use.
 local run = script.run {
   file = "out/names_classification.safetensors", options = options, goal = "epochs",
-  depends = {"seed"}, data = {languages = data.checksum {languages, names}},
+  depends = {"seed"}, data = {["languages or names"] = data.checksum {languages, names}},
 }
 -- epoch: how many are done; losses: the mean loss of a name in each; total: of the batches since.
 local state = run:start({model = model, optimizer = optimizer, loop = loop},

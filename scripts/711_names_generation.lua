@@ -152,7 +152,7 @@ end
 local run = script.run {
   file = "out/names_generation.safetensors", options = options, goal = "steps",
   depends = {"seed", "dropout", "plot_every"},
-  data = {languages = data.checksum {languages, lists}},
+  data = {["languages or names"] = data.checksum {languages, lists}},
 }
 
 saros.manual_seed(options.seed)
