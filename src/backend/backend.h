@@ -133,10 +133,13 @@ typedef enum { SR_SCAN_SUM, SR_SCAN_PROD } sr_scan;
  * the last). A kernel that meets another one writes nothing and returns SR_INDEX
  * with *found set; the op layer makes the message. */
 
-/* out[o, i, r] = x[o, index[i], r] (take) or out[o, index[i], r] += x[o, i, r] (add):
- * dense x and out, index dense of `count`. `zero_id`: an id (0 or one that is also a
- * position) whose rows are given as zeros and not added to; SR_NO_PADDING for none.
- * For zero_id > 0, take copies the row all the same: only its gradient is dropped. */
+/* With dense x and out, index dense of `count`:
+ *   take      out[o, i, r] = x[o, index[i], r]
+ *   take_add  out[o, index[i], r] += x[o, i, r]
+ *   put       out[o, index[i], r] = x[o, i, r]    (x NULL: number); the last i stays
+ * `zero_id`: an id (0 or one that is also a position) whose rows are given as zeros and not
+ * added to; SR_NO_PADDING for none (always for put). For zero_id > 0, take copies the row all
+ * the same: only its gradient is dropped. */
 typedef struct {
   sr_dtype dtype;
   sr_rows rows; /* of the indexed tensor: rows.n positions */
@@ -145,7 +148,15 @@ typedef struct {
   const void *x;
   void *out;
   int64_t zero_id;
+  sr_scalar number;
 } sr_take;
+
+/* out[i] = stride * (the position from 0 that index[i] means among n), dense of `count`. */
+typedef struct {
+  int64_t count, n, stride;
+  const int64_t *index;
+  int64_t *out;
+} sr_placing;
 
 /* Along dimension `dim` of dense tensors (sizes given for each):
  *   gather      out[i,j,k] = x[i, index[i,j,k], k]      over index's shape
@@ -299,6 +310,8 @@ typedef struct sr_backend {
 
   sr_status (*take)(const sr_take *take, int64_t *found);
   sr_status (*take_add)(const sr_take *take, int64_t *found); /* order fixed: deterministic */
+  sr_status (*put)(const sr_take *take, int64_t *found);
+  sr_status (*place)(const sr_placing *placing, int64_t *found);
   sr_status (*gather)(const sr_gather_plan *plan, int64_t *found);
   /* Positions of true elements of a dense bool tensor: *count of them, written to
    * positions (NULL: only counted) as 0-based flat offsets. */

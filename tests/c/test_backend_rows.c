@@ -1,5 +1,5 @@
-/* Kernels along one dimension and by index, on the CPU: softmax, sort, take, gather and
- * scatter, masks, negative log likelihood. Plain loops are the reference; a bad index
+/* Kernels along one dimension and by index, on the CPU: softmax, sort, take, put, gather
+ * and scatter, masks, negative log likelihood. Plain loops are the reference; a bad index
  * writes nothing; the number of threads changes no bit. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -172,7 +172,7 @@ static void test_sort_memory(void **state) {
 /* ---- take ----------------------------------------------------------------------------------------- */
 
 static void check_take(sr_dtype dtype, sr_rows r, int64_t count, int64_t zero_id) {
-  sr_take t = {dtype, r, count, index_, x, y, zero_id};
+  sr_take t = {dtype, r, count, index_, x, y, zero_id, sr_integer(0)};
   int64_t found = 99, total = r.outer * count * r.inner;
   for (int64_t i = 0; i < r.outer * r.n * r.inner; i++) set(dtype, x, i, floor(draw() * 50));
   for (int64_t i = 0; i < count; i++) {
@@ -191,7 +191,7 @@ static void check_take(sr_dtype dtype, sr_rows r, int64_t count, int64_t zero_id
   /* the gradient: y back into rows */
   memset(other, 0, sizeof other);
   memset(dx, 0, (size_t)(r.outer * r.n * r.inner) * 8);
-  sr_take back = {dtype, r, count, index_, y, dx, zero_id};
+  sr_take back = {dtype, r, count, index_, y, dx, zero_id, sr_integer(0)};
   ok(sr__cpu_take_add(&back, &found));
   for (int64_t i = 0; i < total; i++) {
     int64_t at = index_[i / r.inner % count], zero = zero_id < 0 ? zero_id + r.n : zero_id - 1;
@@ -220,6 +220,50 @@ static void test_take(void **state) {
   ok(sr_set_num_threads(1));
 }
 
+/* Rows of x (number: the number 1) over those of y; the last one for a position stays. */
+static void check_put(sr_dtype dtype, sr_rows r, int64_t count, bool number) {
+  sr_take t = {dtype, r, count, index_, number ? NULL : x, y, SR_NO_PADDING, sr_number(1)};
+  int64_t found, total = r.outer * count * r.inner, size = r.outer * r.n * r.inner;
+  for (int64_t i = 0; i < total; i++) set(dtype, x, i, floor(draw() * 50));
+  for (int64_t i = 0; i < size; i++) set(dtype, y, i, floor(draw() * 50));
+  memcpy(other, y, (size_t)size * bytes_of(dtype));
+  for (int64_t i = 0; i < count; i++)
+    index_[i] = 1 + (int64_t)(draw() * (double)r.n) - (draw() < 0.3) * (r.n + 1);
+  ok(sr__cpu_put(&t, &found));
+  for (int64_t i = 0; i < total; i++) {
+    int64_t at = index_[i / r.inner % count], p = at < 0 ? at + r.n : at - 1;
+    int64_t to = (i / r.inner / count * r.n + p) * r.inner + i % r.inner;
+    set(dtype, other, to, number ? 1 : get(dtype, x, i));
+  }
+  assert_memory_equal(y, other, (size_t)size * bytes_of(dtype));
+}
+
+static void test_put(void **state) {
+  (void)state;
+  static const sr_rows shapes[] = {{1, 10, 1}, {1, 10, 64}, {3, 7, 5}, {2, 1, 3},
+                                   {1, 0, 3},  {0, 4, 3},   {2, 3, 0}};
+  for (int threads = 1; threads < 3; threads++) {
+    ok(sr_set_num_threads(threads));
+    for (int dtype = 0; dtype < SR_DTYPES; dtype++)
+      for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int number = 0; number < 2; number++) {
+          check_put((sr_dtype)dtype, shapes[s], shapes[s].n ? 40 : 0, number);
+          check_put((sr_dtype)dtype, shapes[s], 0, number);
+        }
+    check_put(SR_float32, (sr_rows){1, 30, 100}, 1400, false);
+  }
+  ok(sr_set_num_threads(1));
+}
+
+static void test_place(void **state) {
+  (void)state;
+  int64_t ids[5] = {1, 4, -1, -4, 2}, out[5], found;
+  static const int64_t right[5] = {0, 21, 21, 0, 7};
+  ok(sr__cpu_place(&(sr_placing){5, 4, 7, ids, out}, &found));
+  assert_memory_equal(out, right, sizeof right);
+  ok(sr__cpu_place(&(sr_placing){0, 0, 7, NULL, NULL}, &found));
+}
+
 static void test_bad_indices(void **state) {
   (void)state;
   static const int64_t bad[] = {0, 6, -6, INT64_MAX, INT64_MIN};
@@ -227,10 +271,17 @@ static void test_bad_indices(void **state) {
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     int64_t ids[3] = {1, 5, bad[i]}, found = 99;
     memset(w, 77, sizeof w);
-    sr_take t = {SR_float32, {1, 5, 3}, 3, ids, v, w, SR_NO_PADDING};
+    sr_take t = {SR_float32, {1, 5, 3}, 3, ids, v, w, SR_NO_PADDING, sr_integer(0)};
     assert_int_equal(sr__cpu_take(&t, &found), SR_INDEX);
     assert_true(found == bad[i]);
     assert_int_equal(sr__cpu_take_add(&t, &found), SR_INDEX);
+    found = 99;
+    assert_int_equal(sr__cpu_put(&t, &found), SR_INDEX);
+    assert_true(found == bad[i]);
+    found = 99;
+    const sr_placing place = {3, 5, 2, ids, (int64_t *)(void *)y};
+    assert_int_equal(sr__cpu_place(&place, &found), SR_INDEX);
+    assert_true(found == bad[i]);
     sr_gather_plan p = {.kind = SR_GATHER,
                         .dtype = SR_float32,
                         .ndim = 1,
@@ -389,6 +440,8 @@ int main(void) {
       SR_ISA_LIST(X) cmocka_unit_test(test_sort),
       cmocka_unit_test(test_sort_memory),
       cmocka_unit_test(test_take),
+      cmocka_unit_test(test_put),
+      cmocka_unit_test(test_place),
       cmocka_unit_test(test_bad_indices),
       cmocka_unit_test(test_gather),
       cmocka_unit_test(test_true_positions),

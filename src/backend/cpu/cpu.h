@@ -31,6 +31,8 @@ sr_status sr__cpu_normalize_grad(const sr_normalize *normalize);
 
 sr_status sr__cpu_take(const sr_take *take, int64_t *found);
 sr_status sr__cpu_take_add(const sr_take *take, int64_t *found);
+sr_status sr__cpu_put(const sr_take *take, int64_t *found);
+sr_status sr__cpu_place(const sr_placing *placing, int64_t *found);
 sr_status sr__cpu_gather(const sr_gather_plan *plan, int64_t *found);
 sr_status sr__cpu_true_positions(int64_t n, const void *mask, int64_t *positions, int64_t *count);
 

@@ -1,8 +1,8 @@
-/* index.c: the table's kernels that follow indices: take, take_add, gather, scatter,
- * scatter_add and true_positions.
+/* index.c: the table's kernels that follow indices: take, take_add, put, place, gather,
+ * scatter, scatter_add and true_positions.
  *
- * Every index is looked at before anything is written. Additions to one place happen in
- * the order of the indices, whatever the number of threads: these share out columns. */
+ * Every index is looked at before anything is written. Additions and writes to one place
+ * happen in the order of the indices, whatever the number of threads: these share out columns. */
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -14,6 +14,15 @@
 static inline int64_t resolve(int64_t index, int64_t n) {
   if (index >= SR_INDEX_BASE && index < n + SR_INDEX_BASE) return index - SR_INDEX_BASE;
   return index < 0 && index >= -n ? index + n : -1;
+}
+
+static bool all_fit(int64_t count, const int64_t *index, int64_t n, int64_t *found) {
+  for (int64_t i = 0; i < count; i++) {
+    if (resolve(index[i], n) >= 0) continue;
+    *found = index[i];
+    return false;
+  }
+  return true;
 }
 
 /* ---- take ---------------------------------------------------------------------------------- */
@@ -34,23 +43,35 @@ static bool indices_fit(const sr_take *t, int64_t *found) {
   return true;
 }
 
+/* Rows of one element are frequent (x[:, ids]), and a call of memcpy costs more than they do. */
+static inline void copy_row(char *to, const char *from, size_t row) {
+  switch (row) {
+    case 4: memcpy(to, from, 4); break;
+    case 8: memcpy(to, from, 8); break;
+    default: memcpy(to, from, row);
+  }
+}
+
 static void take_rows(void *context, int64_t first, int64_t last) {
   const sr_take *t = context;
   size_t row = (size_t)(t->rows.inner * sr__cpu_bytes[t->dtype]);
+  int64_t outer = first / t->count, k = first % t->count;
   for (int64_t i = first; i < last; i++) {
-    int64_t outer = i / t->count, index = t->index[i % t->count];
+    int64_t index = t->index[k], from = outer * t->rows.n + resolve(index, t->rows.n);
     char *to = (char *)t->out + (size_t)i * row;
-    int64_t from = outer * t->rows.n + resolve(index, t->rows.n);
     if (is_zero_id(t, index))
       memset(to, 0, row);
     else
-      memcpy(to, (const char *)t->x + (size_t)from * row, row);
+      copy_row(to, (const char *)t->x + (size_t)from * row, row);
+    if (++k < t->count) continue;
+    k = 0;
+    outer++;
   }
 }
 
 sr_status sr__cpu_take(const sr_take *take, int64_t *found) {
   if (!indices_fit(take, found)) return SR_INDEX;
-  if (take->rows.inner == 0) return SR_OK;
+  if (take->rows.inner == 0 || take->count == 0) return SR_OK;
   sr_take t = *take;
   sr__parallel(t.rows.outer * t.count, 1 + 4 * SR_GRAIN / t.rows.inner, 1, take_rows, &t);
   return SR_OK;
@@ -88,6 +109,48 @@ sr_status sr__cpu_take_add(const sr_take *take, int64_t *found) {
   if (rows == 0) return SR_OK;
   sr_take t = *take;
   sr__parallel(t.rows.inner, 16 + SR_GRAIN / rows, 16, take_add_columns, &t);
+  return SR_OK;
+}
+
+/* ---- put, place -------------------------------------------------------------------------------- */
+
+/* Columns first .. last - 1 of `inner`, for all rows. */
+#define SR_PUT(type)                                                             \
+  static void put_##type(const sr_take *t, int64_t first, int64_t last) {        \
+    int64_t n = t->rows.n, inner = t->rows.inner;                                \
+    const type *x = t->x, number = (type)sr__scalar_bits(t->dtype, t->number);   \
+    for (int64_t o = 0; o < t->rows.outer; o++)                                  \
+      for (int64_t i = 0; i < t->count; i++) {                                   \
+        type *out = (type *)t->out + (o * n + resolve(t->index[i], n)) * inner;  \
+        const type *from = x ? x + (o * t->count + i) * inner : NULL;            \
+        for (int64_t j = first; j < last; j++) out[j] = from ? from[j] : number; \
+      }                                                                          \
+  }
+SR_PUT(uint8_t)
+SR_PUT(uint32_t)
+SR_PUT(uint64_t)
+
+static void put_columns(void *context, int64_t first, int64_t last) {
+  const sr_take *t = context;
+  switch (sr__cpu_bytes[t->dtype]) {
+    case 4: put_uint32_t(t, first, last); break;
+    case 8: put_uint64_t(t, first, last); break;
+    default: put_uint8_t(t, first, last);
+  }
+}
+
+sr_status sr__cpu_put(const sr_take *take, int64_t *found) {
+  if (!all_fit(take->count, take->index, take->rows.n, found)) return SR_INDEX;
+  int64_t rows = take->rows.outer * take->count;
+  if (rows == 0) return SR_OK;
+  sr_take t = *take;
+  sr__parallel(t.rows.inner, 16 + SR_GRAIN / rows, 16, put_columns, &t);
+  return SR_OK;
+}
+
+sr_status sr__cpu_place(const sr_placing *p, int64_t *found) {
+  if (!all_fit(p->count, p->index, p->n, found)) return SR_INDEX;
+  for (int64_t i = 0; i < p->count; i++) p->out[i] = p->stride * resolve(p->index[i], p->n);
   return SR_OK;
 }
 
@@ -200,11 +263,7 @@ sr_status sr__cpu_gather(const sr_gather_plan *plan, int64_t *found) {
   const int64_t *far_size = gathers ? plan->x_size : plan->out_size;
   work w = {.plan = plan, .count = 1, .n = far_size[plan->dim]};
   for (int d = 0; d < plan->ndim; d++) w.count *= plan->index_size[d];
-  for (int64_t i = 0; i < w.count; i++) {
-    if (resolve(plan->index[i], w.n) >= 0) continue;
-    *found = plan->index[i];
-    return SR_INDEX;
-  }
+  if (!all_fit(w.count, plan->index, w.n, found)) return SR_INDEX;
   dense_strides(plan->ndim, far_size, w.far_stride);
   dense_strides(plan->ndim, gathers ? plan->index_size : plan->x_size, w.own_stride);
   if (plan->kind == SR_SCATTER_ADD) return run_scatter_add(&w);
