@@ -384,6 +384,26 @@ sr_status sr_assign(sr_tensor *x, sr_tensor *region, sr_operand value);
 
 /* ---- indexing ---------------------------------------------------------------- */
 
+/* x[key] with tensors in the key. tensor[d] stands for dimension d of x: int64 positions of any
+ * shape, or a bool mask, for dimension d and those behind it that it has sizes of (their entries
+ * are NULL); NULL: all of the dimension. A mask counts as the positions of its true elements, one
+ * tensor (count) for each of its dimensions. All tensors broadcast together; their common
+ * dimensions stand where the tensors stood, or first of all where a dimension without a tensor lies
+ * between them (as in torch). named[d]: what messages call dimension d, counted from 1, for views
+ * that lost some; 0 for d + 1. */
+typedef struct {
+  sr_tensor *tensor[SR_MAX_DIMS];
+  int named[SR_MAX_DIMS];
+} sr_key;
+
+/* x[key], a copy; the gradient is added to the chosen elements. SR_INDEX names the dimension of a
+ * position that is out of range, SR_SHAPE a mask that does not have x's sizes, or tensors that do
+ * not broadcast together. */
+sr_status sr_index(sr_tensor *x, const sr_key *key, sr_tensor **out);
+/* region[key] = value, in place, where `region` is a view as for sr_assign; value broadcasts to
+ * the shape of region[key]. Of several values for one element the last in row-major order stays,
+ * and it alone gets the element's gradient. */
+sr_status sr_index_put_(sr_tensor *x, sr_tensor *region, const sr_key *key, sr_operand value);
 sr_status sr_index_select(sr_tensor *x, int dim, sr_tensor *index, sr_tensor **out);
 sr_status sr_gather(sr_tensor *x, int dim, sr_tensor *index, sr_tensor **out);
 sr_status sr_scatter(sr_tensor *x, int dim, sr_tensor *index, sr_operand source, sr_tensor **out);

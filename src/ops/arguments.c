@@ -26,6 +26,12 @@ sr_status sr__need_room(const char *name, int ndim) {
                   name, ndim, SR_MAX_DIMS);
 }
 
+sr_status sr__followed(sr_status status, const char *name, int64_t found, int dim, int64_t size) {
+  if (status != SR_INDEX) return status;
+  return sr__fail(SR_INDEX, "%s: index %lld in dimension %d of size %lld%s", name, (long long)found,
+                  dim + 1, (long long)size, found == 0 ? ": positions count from 1" : "");
+}
+
 sr_status sr__need_broadcast_to(const char *name, const char *what, const sr_tensor *t, int ndim,
                                 const int64_t *sizes) {
   bool fits = true;

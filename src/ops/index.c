@@ -9,14 +9,6 @@
 
 /* ---- shared -------------------------------------------------------------------------------- */
 
-/* The message for a position that a kernel refused. */
-static sr_status bad_position(sr_status status, const char *name, int64_t found, int dim,
-                              int64_t size) {
-  if (status != SR_INDEX) return status;
-  return sr__fail(SR_INDEX, "%s: index %lld in dimension %d of size %lld", name, (long long)found,
-                  dim + 1, (long long)size);
-}
-
 /* A 0-dimensional tensor is indexed as one of size 1. */
 static int plan_shape(const sr_tensor *t, int64_t sizes[SR_MAX_DIMS]) {
   sizes[0] = 1;
@@ -114,7 +106,7 @@ static sr_status taken(const sr_tensor *x, int dim, const sr_tensor *index, sr_t
   sr_status status = index->numel ? sr__backend_of(x)->take(&take, &found) : SR_OK;
   if (status) {
     sr_tensor_release(y);
-    return bad_position(status, "index_select", found, dim, x->sizes[dim]);
+    return sr__followed(status, "index_select", found, dim, x->sizes[dim]);
   }
   *out = y;
   return SR_OK;
@@ -154,7 +146,7 @@ static sr_status gathered(const char *name, const sr_tensor *x, int dim, const s
   }
   sr_tensor_release(positions);
   sr_tensor_release(dense);
-  if (status) return bad_position(status, name, found, dim, x->ndim ? x->sizes[dim] : 1);
+  if (status) return sr__followed(status, name, found, dim, x->ndim ? x->sizes[dim] : 1);
   *out = y;
   return SR_OK;
 }
@@ -221,7 +213,7 @@ static sr_status scattered(const char *name, sr_gather_kind kind, const sr_tenso
   }
   sr_tensor_release(positions);
   sr_tensor_release(dense);
-  if (status) return bad_position(status, name, found, dim, x->ndim ? x->sizes[dim] : 1);
+  if (status) return sr__followed(status, name, found, dim, x->ndim ? x->sizes[dim] : 1);
   *out = y;
   return SR_OK;
 }
@@ -322,7 +314,7 @@ static sr_status write_at(const scatter_form *f, sr_tensor *x, int dim, const sr
   sr_status status = run_plan(f->kind, dim, positions, dense, source.number, x, &found);
   sr_tensor_release(positions);
   sr_tensor_release(dense);
-  return bad_position(status, f->name, found, dim, x->ndim ? x->sizes[dim] : 1);
+  return sr__followed(status, f->name, found, dim, x->ndim ? x->sizes[dim] : 1);
 }
 
 static sr_status scatter_in_place(const scatter_form *f, sr_tensor *x, int dim, sr_tensor *index,

@@ -202,6 +202,13 @@ static sr_tensor *work_integer(sr_work *w, sr_pointwise_op line, sr_tensor *x, i
   return sr__work_keep(w, sr_pointwise(line, operands, NULL, &y), &y);
 }
 
+sr_status sr__true_positions(const sr_tensor *x, sr_tensor **out) {
+  sr_tensor *offsets;
+  sr_work w = sr__work_begin();
+  sr__work_keep(&w, true_offsets(x, &offsets), &offsets);
+  return sr__work_take(&w, work_integer(&w, SR_OP_add, offsets, SR_INDEX_BASE), out);
+}
+
 /* ---- masked_select: dx where the mask is true = dy ----------------------------------- */
 
 /* dx in the common shape of x and mask; giving it sums over what was broadcast. */
@@ -269,18 +276,15 @@ sr_status sr_masked_select(sr_tensor *x, sr_tensor *mask, sr_tensor **out) {
   SR_TRY(sr__need_bool("masked_select", "the mask", mask));
   SR_TRY(sr__same_device("masked_select", 2, (const sr_tensor *[]){x, mask}));
   SR_TRY(sr__broadcast("masked_select", x, mask, &c.ndim, c.sizes));
-  sr_tensor *full, *offsets = NULL, *y = NULL;
+  sr_tensor *full, *positions, *y;
   SR_TRY(sr__expanded(mask, c.ndim, c.sizes, &full));
-  sr_work w = sr__work_begin();
-  sr__work_keep(&w, SR_OK, &full);
-  sr__work_keep(&w, true_offsets(full, &offsets), &offsets);
-  sr_tensor *positions = work_integer(&w, SR_OP_add, offsets, SR_INDEX_BASE);
-  if (!w.status) sr__work_keep(&w, taken_flat(x, &c, positions, &y), &y);
-  sr_set_grad_enabled(w.recording);
-  if (!w.status)
-    w.status =
-        sr__finish(&masked_select_op, sr_tensor_retain(y), 1, &x, 1, &positions, &c, sizeof c, out);
-  return sr__work_end(&w);
+  sr_status status = sr__true_positions(full, &positions);
+  sr_tensor_release(full);
+  if (status) return status;
+  status = taken_flat(x, &c, positions, &y);
+  if (!status) status = sr__finish(&masked_select_op, y, 1, &x, 1, &positions, &c, sizeof c, out);
+  sr_tensor_release(positions);
+  return status;
 }
 
 /* ---- nonzero ------------------------------------------------------------------------- */

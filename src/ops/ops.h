@@ -17,6 +17,9 @@ sr_status sr__need_floating(const char *name, const sr_tensor *x);
 /* For positions: "name: what must be int64, got float32". */
 sr_status sr__need_int64(const char *name, const char *what, const sr_tensor *x);
 sr_status sr__need_bool(const char *name, const char *what, const sr_tensor *x);
+/* What a kernel that follows indices returned, with the message for an index that it refused:
+ * `found` in dimension `dim` (from 0) of that size. */
+sr_status sr__followed(sr_status status, const char *name, int64_t found, int dim, int64_t size);
 /* SR_SHAPE unless a result with `ndim` dimensions is allowed. */
 sr_status sr__need_room(const char *name, int ndim);
 /* SR_SHAPE unless t broadcasts to the shape (leading dimensions of size 1 are ignored). */
@@ -66,6 +69,9 @@ sr_status sr__expanded(const sr_tensor *t, int ndim, const int64_t *sizes, sr_te
 sr_status sr__dense_number(const sr_tensor *x, sr_tensor **out);
 /* sum += t, in place; sum may be a part of a tensor. t broadcasts to it. */
 sr_status sr__add_to(sr_tensor *sum, const sr_tensor *t);
+
+/* Where x is not 0: (count) positions in row-major order, from SR_INDEX_BASE. */
+sr_status sr__true_positions(const sr_tensor *x, sr_tensor **out);
 
 /* Gradient of operations that picked positions along a dimension: adds g [.., k, ..] to
  * the gradient [.., n, ..] of input 0 at `index` (dense, of g's number of elements). */
