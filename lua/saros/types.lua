@@ -23,7 +23,14 @@
 ---@field get_state fun(self: saros.Generator): string
 ---@field set_state fun(self: saros.Generator, state: string): saros.Generator
 
+---What stands in x[...], to read and to assign: a position, a list of positions, ranges
+---({first, last, step}, {} for all) and tensors for the dimensions in order, or a tensor for
+---the first. A tensor holds positions (int64, broadcast together with the others) or is a mask
+---(bool, for as many dimensions as it has).
+---@alias saros.Key integer|saros.Tensor|(integer|integer[]|saros.Tensor)[]
+
 ---@class saros.Tensor
+---@field [saros.Key] saros.Tensor x[2], x[{ {1, 3}, {}, -1 }], x[ids], x[{ {}, ids }], x[mask]
 ---@field shape saros.Shape
 ---@field dtype saros.dtype
 ---@field device string
