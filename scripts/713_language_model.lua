@@ -1,11 +1,11 @@
 -- Words: learn which word comes next.
 --
--- A recurrent network reads forty words of a book and guesses the next one. What it learns on the
+-- A recurrent network reads some words of a book and guesses the next one. What it learns on the
 -- way can be seen in three places: in the words with which it goes on, in the beam search that
 -- looks for the likeliest of all continuations, and in the numbers that it finds for each word,
 -- its embedding, where words that are used alike are near each other. This is the language model
 -- of Magnus Ekman's book "Learning Deep Learning" (chapter 12): the same text, words, model,
--- training and numbers.
+-- training and numbers. A small text, as the shipped one, is learned with smaller settings.
 
 local saros = require "saros"
 local nn, optim, data, text = saros.nn, saros.optim, saros.data, saros.text
@@ -16,40 +16,48 @@ local options = script.options {
 Trains an LSTM on the words of a book, or loads the one it trained before. Then it goes on with
 sentences that begin with the words given, and shows which words it takes for similar. The model
 and a picture are kept in the folder out/. Ctrl-C stops the training; the next start goes on with
-it.]],
+it. Of two defaults the first is the book's, the second for a text of fewer than 50000 words.]],
   arguments = "[beginning ...]",
-  {"epochs", "integer", 32, "passes over the text"},
-  {"words", "integer", 7500, "size of the vocabulary: the most frequent words"},
-  {"batch", "integer", 256, "places of the text that are read side by side"},
+  {"epochs", "integer", nil, "passes over the text (32; 9)"},
+  {"words", "integer", nil, "size of the vocabulary: the most frequent words (7500; all)"},
+  {"batch", "integer", nil, "places of the text that are read side by side (256; 32)"},
+  {"window", "integer", nil, "words that it reads to guess the next one (40; 6)"},
+  {"step", "integer", nil, "words from one such place to the next (3; 1)"},
+  {"hidden", "integer", nil, "size of a layer's state (128; 64)"},
+  {"lr", "number", nil, "learning rate (0.001; 0.003)"},
   {"dropout", "number", 0.2, "share of the values that is dropped in training"},
   {"seed", "integer", 1, "of the first weights and of all that is drawn"},
   {"device", "device", nil, "cpu or cuda"},
-  {"data", "file", nil, "a text in UTF-8 (frankenstein.txt in SAROS_DATA, else a shipped one)"},
+  {"data", "file", nil, "a text in UTF-8 (frankenstein.txt in SAROS_DATA or fetch_data's cache, "
+    .. "else a shipped one)"},
   {"length", "integer", 10, "words with which it goes on"},
   {"beams", "integer", 8, "beginnings that the beam search keeps"},
-  {"near", "string", nil, "a word of which to show the nearest ones", many = true},
+  {"near", "string", nil, "a word of which to show the nearest ones; may be repeated", many = true},
   {"retrain", "flag", false, "train, even if a trained model is there"},
 }
 
 local check = script.check
-for _, name in ipairs {"batch", "length", "beams"} do
-  check(options[name] > 0, "--%s: at least 1 expected", name)
+for name, range in pairs {
+  words = {3, 1000000}, batch = {1, 1000000}, window = {1, 10000}, step = {1, 10000},
+  hidden = {1, 10000}, length = {1, 1000000}, beams = {1, 10000},
+} do
+  local value = options[name] or range[1]
+  check(value >= range[1] and value <= range[2], "--%s: %d to %d expected, got %d", name,
+    range[1], range[2], value)
 end
-check(options.words > 2, "--words: at least 3 expected")
+check(not options.lr or options.lr > 0 and options.lr < math.huge,
+  "--lr: a finite number above 0 expected, got %g", options.lr)
 check(options.dropout >= 0 and options.dropout < 1,
   "--dropout: at least 0 and below 1 expected, got %g", options.dropout)
 saros.set_default_device(options.device)
 
 -- ---- Words ---------------------------------------------------------------------------------
 
-local window_length, window_step = 40, 3
-
 -- The text as a list of words, of small letters and without punctuation.
-local path = options.data or data.path("frankenstein.txt", "eighteen_years.txt")
+local path = options.data
+  or script.attempt(data.path, "frankenstein.txt", "eighteen_years.txt")
 local lines = script.attempt(data.read_lines, path)
 local words = text.text_to_word_sequence(table.concat(lines, "\n"))
-check(#words > 2 * window_length, "%s is too short: more than %d words expected, there are %d",
-  path, 2 * window_length, #words)
 
 -- Words are numbered by falling frequency; rare ones are all "UNK".
 local tokenizer = text.KerasTokenizer {oov_token = "UNK"}
@@ -59,10 +67,25 @@ print(("%s: %d words, %d different ones"):format(path, #words, #tokenizer.word_c
 -- The run is kept in a file, with all that it takes to go on exactly where it stopped.
 local run = script.run {
   file = "out/language_model.safetensors", options = options, goal = "epochs",
-  depends = {"words", "batch", "dropout", "seed"},
+  depends = {"words", "batch", "window", "step", "hidden", "lr", "dropout", "seed"},
   data = {text = #words, words = table.concat(tokenizer.index_word, " ")},
 }
+
+-- What was not given. In a small text the book's long windows and large batches are few: the
+-- network would learn little but the most frequent words, and take minutes for that.
+local defaults = {epochs = 32, words = 7500, batch = 256, window = 40, step = 3, hidden = 128,
+  lr = 0.001}
+if #words < 50000 then
+  defaults = {epochs = 9, words = math.max(3, #tokenizer.index_word + 1),
+    batch = 32, window = 6, step = 1, hidden = 64, lr = 0.003}
+end
+for name, value in pairs(defaults) do options[name] = options[name] or value end
+check(#words > 2 * options.window, "%s is too short: more than %d words expected, there are %d",
+  path, 2 * options.window, #words)
 tokenizer.num_words = options.words
+-- "UNK" is the first word of the tokenizer; it occurs if not all other words get a number.
+local n_known = math.min(options.words - 2, #tokenizer.word_counts)
+local n_possible = n_known < #tokenizer.word_counts and n_known + 1 or n_known
 
 -- Keras's numbers begin with 0, which stands for no word; the ids of tensors begin with 1.
 local function ids_of(list) return data.from0(tokenizer:texts_to_sequences({list})[1]) end
@@ -77,27 +100,42 @@ local function is_known(word)
   return number ~= nil and number < options.words
 end
 
--- The examples: windows of forty words, each three words after the one before, (N, 40), and the
--- word that follows each, (N). One in twenty is kept to test what was learned.
+-- The examples: windows of some words, each `step` words after the one before, (N, window), and
+-- the word that follows each, (N). One in twenty is kept to test what was learned.
 local ids = saros.tensor(ids_of(words))
-local starts = saros.arange(0, #words - window_length, window_step) -- how many words lie before
-local places = starts:unsqueeze(2) + saros.arange(1, window_length + 1)
-local windows = data.TensorDataset(ids[places], ids[starts + window_length + 1])
+local starts = saros.arange(0, #words - options.window, options.step) -- how many words lie before
+local places = starts:unsqueeze(2) + saros.arange(1, options.window + 1)
+local windows = data.TensorDataset(ids[places], ids[starts + options.window + 1])
 local held_out = math.ceil(0.05 * #windows)
 local train, test = data.random_split(windows, {#windows - held_out, held_out},
   {generator = saros.Generator():manual_seed(0)})
 print(("%d windows to train, %d to test"):format(#train, #test))
 
 -- What the network is to go on with, and words to compare.
+local function words_of_option(what, sentence)
+  check(utf8.len(sentence), "%s: this is not UTF-8", what)
+  return text.text_to_word_sequence(sentence)
+end
+
 local beginnings = {}
 for i, sentence in ipairs(options) do
-  beginnings[i] = text.text_to_word_sequence(sentence)
+  beginnings[i] = words_of_option("beginning " .. i, sentence)
   check(#beginnings[i] > 0, "'%s': no words in it", sentence)
+  local n_unknown = 0
+  for _, word in ipairs(beginnings[i]) do
+    if not is_known(word) then n_unknown = n_unknown + 1 end
+  end
+  check(n_unknown < #beginnings[i], "'%s': none of its words is one of the %d words known from %s",
+    sentence, n_known, path)
 end
 if #beginnings == 0 then beginnings = {{"i", "saw"}} end
-for _, word in ipairs(options.near) do
-  check(is_known(word), "--near: '%s' is none of the %d most frequent words in %s", word,
-    options.words, path)
+local lookup_words = {}
+for i, word in ipairs(options.near) do
+  local found = words_of_option("--near", word)
+  check(#found == 1, "--near: one word expected, got '%s'", word)
+  check(is_known(found[1]), "--near: '%s' is none of the %d words known from %s", word, n_known,
+    path)
+  lookup_words[i] = found[1]
 end
 
 -- ---- Model ---------------------------------------------------------------------------------
@@ -126,12 +164,13 @@ function LanguageModel:forward(inputs, state)
 end
 
 saros.manual_seed(options.seed)
-local model = LanguageModel(options.words, 100, 128, options.dropout)
+local model = script.attempt_or(" (a smaller --words or --hidden takes less)", LanguageModel,
+  options.words, 100, options.hidden, options.dropout)
 print(model)
 
 -- ---- Training ------------------------------------------------------------------------------
 
-local optimizer = optim.Adam(model:parameters())
+local optimizer = optim.Adam(model:parameters(), {lr = options.lr})
 local loss_function = nn.CrossEntropyLoss()
 local train_loop = data.batches(train, {size = options.batch, shuffle = true, progress = true})
 local test_loop = data.batches(test, {size = options.batch})
@@ -171,7 +210,10 @@ local function train_model(interrupted)
       optimizer:zero_grad()
       local outputs = model(inputs)
       local loss = loss_function(outputs, targets)
-      state.loss = state.loss + loss:item()
+      local value = loss:item()
+      check(value == value, "the loss is not a number any more: try a smaller --lr than %g",
+        options.lr)
+      state.loss = state.loss + value
       state.right = state.right + outputs:argmax(2):eq(targets):sum():item()
       loss:backward()
       optimizer:step()
@@ -207,7 +249,7 @@ local function accuracy_of_frequent()
 end
 
 local test_loss, test_accuracy = test_model()
-print(("test loss: %.4f (guessing: %.4f)"):format(test_loss, math.log(options.words)))
+print(("test loss: %.4f (guessing: %.4f)"):format(test_loss, math.log(n_possible)))
 print(("test accuracy: %.4f (always the same word: %.4f)"):format(test_accuracy,
   accuracy_of_frequent()))
 
@@ -263,21 +305,20 @@ end)
 
 -- ---- Words that are used alike -------------------------------------------------------------
 
-local lookup_words = options.near
 if #lookup_words == 0 then
   lookup_words = {"the", "saw", "see", "of", "and", "monster", "frankenstein", "read", "eat"}
 end
 
--- The rows of words that there are: a short text has fewer than the vocabulary has places.
-local last_id = math.min(options.words, #tokenizer.word_counts + 2)
-local embeddings = model.embedding_layer.weight[{ {1, last_id} }]
+-- The rows of words that there are: a short text has fewer than the vocabulary has places, and
+-- the first two stand for no word and for "UNK".
+local embeddings = model.embedding_layer.weight[{ {3, n_known + 2} }]
 for _, word in ipairs(lookup_words) do
   if is_known(word) then
     print(("\nwords close to: %s"):format(word))
-    local distances, near = text.nearest(embeddings, ids_of({word})[1],
+    local distances, near = text.nearest(embeddings, ids_of({word})[1] - 2,
       {k = 5, metric = "euclidean"})
     for k = 1, #near do
-      print(("  %.4f  %s"):format(distances[k]:item(), words_of({near[k]:item()})))
+      print(("  %.4f  %s"):format(distances[k]:item(), words_of({near[k]:item() + 2})))
     end
   end
 end

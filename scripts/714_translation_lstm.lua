@@ -4,7 +4,8 @@
 -- decoder gets to know of it. The decoder goes on from that state and writes the English
 -- sentence word by word. (712 does it with attention, which looks back at the French words.)
 -- This is the translation of Magnus Ekman's book "Learning Deep Learning" (chapter 14): the same
--- data, words, model, training and numbers.
+-- data, words, model, training and numbers. Few sentences, as the shipped ones, are learned with
+-- smaller settings.
 
 local saros = require "saros"
 local nn, optim, data, text = saros.nn, saros.optim, saros.data, saros.text
@@ -14,45 +15,50 @@ local options = script.options {
   [[
 Trains two LSTMs to translate French sentences to English, or loads those it trained before, and
 translates the sentences given and some that it has not seen. The model and the pictures are kept
-in the folder out/. Ctrl-C stops the training; the next start goes on with it.]],
+in the folder out/. Ctrl-C stops the training; the next start goes on with it. Of two defaults the
+first is the book's, the second for fewer than 5000 sentences.]],
   arguments = '["French sentence" ...]',
-  {"epochs", "integer", 20, "passes over the sentences"},
+  {"epochs", "integer", nil, "passes over the sentences (20; 40)"},
   {"lines", "integer", 60000, "sentences to read, from the beginning of the file"},
-  {"words", "integer", 10000, "size of each vocabulary: the most frequent words"},
-  {"batch", "integer", 128, "sentences that are read side by side"},
+  {"words", "integer", nil, "size of each vocabulary: the most frequent words (10000; all)"},
+  {"batch", "integer", nil, "sentences that are read side by side (128; 8)"},
+  {"hidden", "integer", nil, "size of a layer's state (256; 64)"},
+  {"lr", "number", nil, "learning rate (0.001; 0.003)"},
   {"seed", "integer", 1, "of the first weights and of all that is drawn"},
   {"device", "device", nil, "cpu or cuda"},
-  {"data", "file", nil, "English, a tab, French on each line (eng-fra.txt in SAROS_DATA, else a "
-    .. "shipped one)"},
+  {"data", "file", nil, "English, a tab, French on each line (eng-fra.txt in SAROS_DATA or "
+    .. "fetch_data's cache, else a shipped one)"},
   {"samples", "integer", 20, "sentences that it has not seen to translate at the end"},
   {"retrain", "flag", false, "train, even if a trained model is there"},
 }
 
 local check = script.check
-for name, least in pairs {lines = 5, words = 5, batch = 1} do
-  check(options[name] >= least, "--%s: at least %d expected", name, least)
+for name, range in pairs {
+  lines = {5, 1000000000}, words = {5, 1000000}, batch = {1, 1000000}, hidden = {1, 10000},
+} do
+  local value = options[name] or range[1]
+  check(value >= range[1] and value <= range[2], "--%s: %d to %d expected, got %d", name,
+    range[1], range[2], value)
 end
+check(not options.lr or options.lr > 0 and options.lr < math.huge,
+  "--lr: a finite number above 0 expected, got %g", options.lr)
 saros.set_default_device(options.device)
 
 -- ---- Sentences -----------------------------------------------------------------------------
 
 local max_length = 60 -- words of a sentence
 
-local path = options.data or data.path("eng-fra.txt", "translation/eng-fra.txt")
+local path = options.data
+  or script.attempt(data.path, "eng-fra.txt", "translation/eng-fra.txt")
 local lines = script.attempt(data.read_lines, path)
 check(#lines >= 5, "%s: at least 5 lines expected, there are %d", path, #lines)
 
 -- The run is kept in a file, with all that it takes to go on exactly where it stopped.
 local run = script.run {
   file = "out/translation_lstm.safetensors", options = options, goal = "epochs",
-  depends = {"lines", "words", "batch", "seed"},
+  depends = {"lines", "words", "batch", "hidden", "lr", "seed"},
   data = {sentences = ("%d, %s, %s"):format(#lines, lines[1], lines[#lines])},
 }
-
--- Words are numbered by falling frequency, rare ones are all "UNK"; two numbers are kept for the
--- start and the end of a sentence. Keras's numbers begin with 0, which fills up short sentences;
--- the ids of tensors begin with 1.
-local PAD, START, STOP = 1, options.words - 1, options.words
 
 -- Small letters and no punctuation.
 local function words_of(sentence)
@@ -60,28 +66,65 @@ local function words_of(sentence)
   return table.move(words, 1, math.min(#words, max_length), 1, {})
 end
 
+-- The words of all pairs in which both sentences have some.
+local n_lines = math.min(#lines, options.lines)
+local function read_pairs()
+  local french, english = {}, {}
+  for i = 1, n_lines do
+    local left, right = lines[i]:match("^([^\t]*)\t([^\t]*)")
+    check(left, "%s:%d: two sentences with a tab between them expected", path, i)
+    left, right = words_of(left), words_of(right)
+    if #left > 0 and #right > 0 then
+      table.insert(english, left)
+      table.insert(french, right)
+    end
+  end
+  return french, english
+end
+
+local french, english = read_pairs()
+lines = nil -- so many strings would only keep Lua's collector busy
+if #french < n_lines then
+  print(("%s: %d of %d lines left out: a sentence has no words"):format(path, n_lines - #french,
+    n_lines))
+end
+check(#french >= 5, "%s: at least 5 pairs of sentences with words expected, there are %d", path,
+  #french)
+
+-- Words are numbered by falling frequency, rare ones are all "UNK".
 local function tokenizer_of(sentences)
-  local tokenizer = text.KerasTokenizer {num_words = options.words - 2, oov_token = "UNK"}
+  local tokenizer = text.KerasTokenizer {oov_token = "UNK"}
   tokenizer:fit_on_texts(sentences)
   return tokenizer
 end
+
+local french_words, english_words = tokenizer_of(french), tokenizer_of(english)
+print(("%s: %d sentence pairs; %d French words, %d English ones"):format(path, #french,
+  #french_words.word_counts, #english_words.word_counts))
+
+-- What was not given. Few sentences are few of the book's large batches: the network would take
+-- all for the same sentence.
+local defaults = {epochs = 20, words = 10000, batch = 128, hidden = 256, lr = 0.001}
+if n_lines < 5000 then
+  local most = math.max(#french_words.word_counts, #english_words.word_counts)
+  defaults = {epochs = 40, words = most + 4, batch = 8, hidden = 64, lr = 0.003}
+end
+for name, value in pairs(defaults) do options[name] = options[name] or value end
+
+-- Keras's numbers begin with 0, which fills up short sentences; the ids of tensors begin with 1.
+-- The last two are kept for the start and the end of a sentence.
+local PAD, START, STOP = 1, options.words - 1, options.words
+french_words.num_words, english_words.num_words = options.words - 2, options.words - 2
 
 local function ids_of(tokenizer, sentences)
   return data.from0(tokenizer:texts_to_sequences(sentences))
 end
 
--- The words of both languages, and all sentences as three tensors (sentences, words): what the
--- encoder reads, what the decoder is told, what it is to say. It is to say the English words and
--- STOP, and is told at each step the right word before: START and the same. A French sentence is
--- filled up at its beginning, so that its words are near the state that the decoder gets.
-local function read_pairs()
-  local french, english = {}, {}
-  for i = 1, math.min(#lines, options.lines) do
-    local left, right = lines[i]:match("^([^\t]*)\t([^\t]*)")
-    check(left, "%s:%d: two sentences with a tab between them expected", path, i)
-    english[i], french[i] = words_of(left), words_of(right)
-  end
-  local french_words, english_words = tokenizer_of(french), tokenizer_of(english)
+-- All sentences as three tensors (sentences, words): what the encoder reads, what the decoder is
+-- told, what it is to say. It is to say the English words and STOP, and is told at each step the
+-- right word before: START and the same. A French sentence is filled up at its beginning, so that
+-- its words are near the state that the decoder gets.
+local function tensors_of_pairs()
   local targets, told = ids_of(english_words, english), {}
   for i, ids in ipairs(targets) do
     table.insert(ids, STOP)
@@ -91,19 +134,32 @@ local function read_pairs()
   local dest_input = text.pad_sequences(told, {padding = "post", value = PAD})
   local dest_target = text.pad_sequences(targets,
     {padding = "post", value = PAD, maxlen = dest_input:size(2)})
-  return french_words, english_words, src_input, dest_input, dest_target
+  return src_input, dest_input, dest_target
 end
 
-local french_words, english_words, src_input, dest_input, dest_target = read_pairs()
-lines = nil -- the tensors have it all; so many strings would only keep Lua's collector busy
-print(("%s: %d sentence pairs; %d French words, %d English ones"):format(path, #src_input,
-  #french_words.word_counts, #english_words.word_counts))
+local src_input, dest_input, dest_target = tensors_of_pairs()
+french, english = nil, nil -- the tensors have it all
+
+-- Words of a tokenizer that have a number of their own, and ids that can occur: these words,
+-- PAD, STOP, and UNK if there are more words.
+local function count_known(tokenizer)
+  return math.min(options.words - 4, #tokenizer.word_counts)
+end
+local n_possible = count_known(english_words) + 2
+if count_known(english_words) < #english_words.word_counts then n_possible = n_possible + 1 end
 
 -- What is to be translated at the end.
+local UNK = ids_of(french_words, {{"UNK"}})[1][1]
 local wishes = {}
 for i, sentence in ipairs(options) do
-  local ids = ids_of(french_words, {words_of(sentence)})
+  check(utf8.len(sentence), "sentence %d: this is not UTF-8", i)
+  local ids, n_unknown = ids_of(french_words, {words_of(sentence)}), 0
   check(#ids[1] > 0, "'%s': no words in it", sentence)
+  for _, id in ipairs(ids[1]) do
+    if id == UNK then n_unknown = n_unknown + 1 end
+  end
+  check(n_unknown < #ids[1], "'%s': none of its words is one of the %d French words known from %s",
+    sentence, count_known(french_words), path)
   wishes[i] = text.pad_sequences(ids,
     {value = PAD, maxlen = math.max(#ids[1], src_input:size(2))})[1]
 end
@@ -146,8 +202,9 @@ function DecoderModel:forward(inputs, state)
   return self.output_layer(outputs), after
 end
 
-local encoder = EncoderModel(options.words, 128, 256)
-local decoder = DecoderModel(options.words, 128, 256)
+local less = " (a smaller --words or --hidden takes less)"
+local encoder = script.attempt_or(less, EncoderModel, options.words, 128, options.hidden)
+local decoder = script.attempt_or(less, DecoderModel, options.words, 128, options.hidden)
 print(encoder)
 print(decoder)
 
@@ -192,8 +249,8 @@ end
 
 -- ---- Training ------------------------------------------------------------------------------
 
-local encoder_optimizer = optim.RMSprop(encoder:parameters(), {lr = 0.001})
-local decoder_optimizer = optim.RMSprop(decoder:parameters(), {lr = 0.001})
+local encoder_optimizer = optim.RMSprop(encoder:parameters(), {lr = options.lr})
+local decoder_optimizer = optim.RMSprop(decoder:parameters(), {lr = options.lr})
 local loss_function = nn.CrossEntropyLoss()
 local train_loop = data.batches(train, {size = options.batch, shuffle = true, progress = true})
 local test_loop = data.batches(test, {size = options.batch})
@@ -242,10 +299,13 @@ local function train_model(interrupted)
       encoder_optimizer:zero_grad()
       decoder_optimizer:zero_grad()
       local loss, right = compare(sources, inputs, wanted)
+      local value = loss:item()
+      check(value == value, "the loss is not a number any more: try a smaller --lr than %g",
+        options.lr)
       loss:backward()
       encoder_optimizer:step()
       decoder_optimizer:step()
-      state.loss, state.right = state.loss + loss:item(), state.right + right
+      state.loss, state.right = state.loss + value, state.right + right
       train_loop:postfix {loss = loss}
       if interrupted() then return end
     end
@@ -264,10 +324,17 @@ if state.epoch > 0 then
   }))
 end
 
+-- Without a network one would always say what most of the test data is: nothing.
+local function accuracy_of_padding()
+  local padding = 0
+  for _, _, wanted in test_loop do padding = padding + wanted:eq(PAD):sum():item() end
+  return padding / (#test * dest_target:size(2))
+end
+
 local test_loss, test_accuracy = test_model()
-print(("test loss: %.4f (guessing: %.4f)"):format(test_loss, math.log(options.words)))
+print(("test loss: %.4f (guessing: %.4f)"):format(test_loss, math.log(n_possible)))
 print(("test accuracy: %.4f (filling up everywhere: %.4f)"):format(test_accuracy,
-  dest_target:eq(PAD):double():mean():item()))
+  accuracy_of_padding()))
 
 print()
 for _, source in ipairs(wishes) do show(source) end

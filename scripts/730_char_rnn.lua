@@ -3,7 +3,9 @@
 -- A recurrent network reads a text and guesses, at each letter, the one that follows. When it
 -- guesses well it can write: draw a letter from its guess, feed it back, and so on. This is
 -- Andrej Karpathy's char-rnn ("The Unreasonable Effectiveness of Recurrent Neural Networks"):
--- the same model, start, training and options.
+-- the same model, start and options. The training is the same but for one thing: each epoch
+-- begins with a state of zeros, where char-rnn goes on with that of the end of the text. A small
+-- text, as the shipped one, is learned with smaller settings.
 
 local saros = require "saros"
 local nn, optim, data, text = saros.nn, saros.optim, saros.data, saros.text
@@ -13,16 +15,18 @@ local options = script.options {
   [[
 Trains an LSTM on the letters of a text, or loads the one it trained before, and writes some text
 of its own. The model and a picture are kept in the folder out/. Ctrl-C stops the training; the
-next start goes on with it.]],
-  {"data", "file", nil, "a text in UTF-8 (frankenstein.txt in SAROS_DATA, else a shipped one)"},
-  {"epochs", "integer", 50, "passes over the text"},
-  {"hidden", "integer", 128, "size of a layer's state"},
+next start goes on with it. Of two defaults the first is char-rnn's, the second for a text of fewer
+than 200000 letters.]],
+  {"data", "file", nil, "a text in UTF-8 (frankenstein.txt in SAROS_DATA or fetch_data's cache, "
+    .. "else a shipped one)"},
+  {"epochs", "integer", nil, "passes over the text (50; 12)"},
+  {"hidden", "integer", nil, "size of a layer's state (128; 64)"},
   {"layers", "integer", 2, "LSTM layers"},
   {"dropout", "number", 0, "share of the values between layers that is dropped in training"},
   {"seq_length", "integer", 50, "letters that a gradient looks back"},
-  {"batch", "integer", 50, "places of the text that are read side by side"},
+  {"batch", "integer", nil, "places of the text that are read side by side (50; 10)"},
   {"optimizer", "string", "rmsprop", "rmsprop or adam"},
-  {"lr", "number", 0.002, "learning rate"},
+  {"lr", "number", nil, "learning rate (0.002; 0.005)"},
   {"lr_decay", "number", 0.97, "factor on it for each epoch after the tenth"},
   {"seed", "integer", 123, "of the first weights and of all that is drawn"},
   {"device", "device", nil, "cpu or cuda"},
@@ -32,11 +36,30 @@ next start goes on with it.]],
   {"retrain", "flag", false, "train, even if a trained model is there"},
 }
 
+local check = script.check
+local function is_above_0(x) return x > 0 and x < math.huge end
+check(options.dropout >= 0 and options.dropout < 1,
+  "--dropout: at least 0 and below 1 expected, got %g", options.dropout)
+check(not options.lr or is_above_0(options.lr), "--lr: a finite number above 0 expected, got %g",
+  options.lr)
+check(is_above_0(options.lr_decay), "--lr-decay: a finite number above 0 expected, got %g",
+  options.lr_decay)
+local temperatures = options.temperature and {options.temperature} or {0.5, 1}
+check(temperatures[1] == 0 or is_above_0(temperatures[1]),
+  "--temperature: 0 or a finite number above 0 expected, got %g", temperatures[1])
+for name, most in pairs {
+  hidden = 10000, layers = 1000, seq_length = 1000000000, batch = 1000000000,
+} do
+  local value = options[name] or 1
+  check(value >= 1 and value <= most, "--%s: 1 to %d expected, got %d", name:gsub("_", "-"), most,
+    value)
+end
 saros.set_default_device(options.device)
 
 -- ---- Text ----------------------------------------------------------------------------------
 
-local path = options.data or data.path("frankenstein.txt", "eighteen_years.txt")
+local path = options.data
+  or script.attempt(data.path, "frankenstein.txt", "eighteen_years.txt")
 local lines = script.attempt(data.read_lines, path)
 
 -- The letters in order of their first appearance; letter_id[letters[i]] is i.
@@ -61,6 +84,11 @@ local run = script.run {
   data = {text = #ids, letters = table.concat(letters)},
 }
 
+-- What was not given. Of a small text char-rnn's batches are few: learning would take many passes.
+local defaults = {epochs = 50, hidden = 128, batch = 50, lr = 0.002}
+if #ids < 200000 then defaults = {epochs = 12, hidden = 64, batch = 10, lr = 0.005} end
+for name, value in pairs(defaults) do options[name] = options[name] or value end
+
 local make_optimizer = ({
   rmsprop = function(parameters)
     return optim.RMSprop(parameters, {lr = options.lr, alpha = 0.95})
@@ -68,16 +96,7 @@ local make_optimizer = ({
   adam = function(parameters) return optim.Adam(parameters, {lr = options.lr}) end,
 })[options.optimizer]
 
-local check = script.check
 check(make_optimizer, "--optimizer: rmsprop or adam expected, got '%s'", options.optimizer)
-check(options.dropout >= 0 and options.dropout < 1,
-  "--dropout: at least 0 and below 1 expected, got %g", options.dropout)
-check(options.lr > 0, "--lr: a number above 0 expected, got %g", options.lr)
-local temperatures = options.temperature and {options.temperature} or {0.5, 1}
-check(temperatures[1] >= 0, "--temperature: 0 or more expected, got %g", temperatures[1])
-for _, name in ipairs {"hidden", "layers", "seq_length", "batch"} do
-  check(options[name] > 0, "--%s: at least 1 expected", (name:gsub("_", "-")))
-end
 local prime = options.prime or "\n"
 check(#prime > 0, "--prime: at least one letter expected")
 check(utf8.len(prime), "--prime: this is not UTF-8")
@@ -134,7 +153,8 @@ function CharLSTM:forward(input, state)
 end
 
 saros.manual_seed(options.seed)
-local model = CharLSTM(#letters, options.hidden, options.layers, options.dropout)
+local model = script.attempt_or(" (a smaller --hidden takes less)", CharLSTM, #letters,
+  options.hidden, options.layers, options.dropout)
 model:reset()
 print(model)
 
@@ -178,18 +198,21 @@ local function train_on(input, target, carried)
   return loss:item(), nn.detach(after)
 end
 
--- losses: of each window; train_curve, valid_curve: of each epoch; carried: the LSTM's state.
+-- epoch: how many are done; loss: sum of this epoch so far; train_curve, valid_curve: of each
+-- epoch; carried: the LSTM's state.
 local state = run:start({model = model, optimizer = optimizer, loop = train},
-  {epoch = 0, losses = {}, train_curve = {}, valid_curve = {}})
+  {epoch = 0, loss = 0, train_curve = {}, valid_curve = {}})
 
-local function mean_of_last(list, count)
-  local total = 0
-  for i = #list - count + 1, #list do total = total + list[i] end
-  return total / count
+local function end_epoch(epoch)
+  state.train_curve[epoch], state.valid_curve[epoch] = state.loss / #train, validate()
+  state.epoch, state.loss, state.carried = epoch, 0, nil
+  print(("%d/%d (epoch %d) train_loss = %.4f, valid_loss = %.4f (%.3f bits per character)"):format(
+    epoch * #train, options.epochs * #train, epoch, state.train_curve[epoch],
+    state.valid_curve[epoch], bits(state.valid_curve[epoch])))
 end
 
 local function train_model(interrupted)
-  local start, first = saros.clock(), #state.losses
+  local start, trained = saros.clock(), 0
   model:train()
   for epoch = state.epoch + 1, options.epochs do
     optimizer.param_groups[1].lr = options.lr * options.lr_decay ^ math.max(0, epoch - 10)
@@ -199,19 +222,13 @@ local function train_model(interrupted)
       loss, state.carried = train_on(input, target, state.carried)
       check(loss == loss, "the loss is not a number any more: try a smaller --lr than %g",
         options.lr)
-      table.insert(state.losses, loss)
+      state.loss = state.loss + loss
+      trained = trained + input:numel()
       train:postfix {loss = loss}
       if interrupted() then return end
     end
-    state.epoch, state.carried = epoch, nil
-    state.train_curve[epoch] = mean_of_last(state.losses, #train)
-    state.valid_curve[epoch] = validate()
-    print(("%d/%d (epoch %d) train_loss = %.4f, valid_loss = %.4f (%.3f bits per character)"
-      ):format(#state.losses, options.epochs * #train, epoch, state.train_curve[epoch],
-      state.valid_curve[epoch], bits(state.valid_curve[epoch])))
-    run:save()
+    end_epoch(epoch)
   end
-  local trained = (#state.losses - first) * options.seq_length * options.batch
   print(("trained on %d letters, %.0f a second"):format(trained,
     trained / (saros.clock() - start)))
 end

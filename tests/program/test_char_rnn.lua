@@ -1,6 +1,7 @@
 -- scripts/730_char_rnn.lua on the shipped text: what it learns, says and refuses.
 package.path = "tests/program/?.lua;" .. package.path
 local run = require "run"
+local saros = require "saros"
 local trained = require "trained"
 local equal, contains = run.equal, run.contains
 local name, file = "730_char_rnn", "out/char_rnn.safetensors"
@@ -57,6 +58,27 @@ function tests.other_options_are_another_model()
   contains(other.out, "9201 letters, 12 different ones")
 end
 
+-- Without options.
+function tests.learns_the_story()
+  local r = trained.run(name, "--retrain --length 100")
+  equal(r.code, 0, r.err)
+  contains(r.out, "(lstm): LSTM(66, 64, num_layers=2)")
+  local bits = unseen_bits(r.out)
+  assert(bits < 2.4, "bits per character " .. bits)
+  local path = trained.folder .. "/" .. file
+  local state = saros.load_checkpoint(path, nil, {random_state = false}).state
+  equal(#state.train_curve, 12)
+  equal(state.loss, 0)
+  equal(state.losses, nil)
+end
+
+function tests.without_data()
+  local r = trained.run_without_data(name)
+  equal(r.code, 2, r.err)
+  contains(r.err, name .. ".lua: data.path: no data set 'frankenstein.txt'. Looked for:")
+  run.lacks(r.err, "traceback")
+end
+
 function tests.interrupted_and_resumed()
   local arguments = small .. "--epochs 3 --dropout 0.2 --seed 5 "
   local r = trained.interrupt(name, arguments .. "--retrain", file)
@@ -77,6 +99,8 @@ function tests.help()
   equal(r.code, 0)
   contains(r.out, "usage: saros 730_char_rnn.lua [options]\n")
   contains(r.out, "  --seq-length N    letters that a gradient looks back (50)\n")
+  contains(r.out, "passes over the text (50; 12)\n")
+  contains(r.out, "in SAROS_DATA or fetch_data's cache, else a shipped one")
 end
 
 function tests.wrong_arguments()
@@ -84,17 +108,24 @@ function tests.wrong_arguments()
   trained.refuses(name, {
     ["--hiden 3"] = "unknown option --hiden, did you mean '--hidden'?",
     ["more"] = "unexpected argument 'more'",
-    ["--hidden 0"] = "--hidden: at least 1 expected",
-    ["--seq-length 0"] = "--seq-length: at least 1 expected",
+    ["--hidden 0"] = "--hidden: 1 to 10000 expected, got 0",
+    ["--hidden 1000000"] = "--hidden: 1 to 10000 expected, got 1000000",
+    ["--hidden 9223372036854775807"] = "--hidden: 1 to 10000 expected, got 9223372036854775807",
+    ["--layers 9999999999"] = "--layers: 1 to 1000 expected, got 9999999999",
+    ["--lr-decay -1"] = "--lr-decay: a finite number above 0 expected, got -1",
+    ["--temperature 1e400"] = "--temperature: 0 or a finite number above 0 expected, got inf",
+    ["--seq-length 0"] = "--seq-length: 1 to 1000000000 expected, got 0",
     ["--optimizer sgd"] = "--optimizer: rmsprop or adam expected, got 'sgd'",
     ["--dropout 1.5"] = "--dropout: at least 0 and below 1 expected, got 1.5",
-    ["--lr 0"] = "--lr: a number above 0 expected, got 0",
-    ["--temperature -1"] = "--temperature: 0 or more expected, got -1",
+    ["--lr 0"] = "--lr: a finite number above 0 expected, got 0",
+    ["--temperature -1"] = "--temperature: 0 or a finite number above 0 expected, got -1",
     ["--prime 'Ägä'"] = "--prime: 'Ä' is not in the text",
     ["--prime ''"] = "--prime: at least one letter expected",
     ["--prime $(printf 'a\\377')"] = "--prime: this is not UTF-8",
     ["--batch 2000"] = run.source .. "/data/eighteen_years.txt is too short: with --batch ",
-    ["--batch 4611686018427387904"] = run.source .. "/data/eighteen_years.txt is too short: ",
+    ["--batch 1000000000 --seq-length 1000000000"] = run.source
+      .. "/data/eighteen_years.txt is too short: ",
+    ["--batch 4611686018427387904"] = "--batch: 1 to 1000000000 expected, got 4611686018427387904",
     ["--data /none"] = "--data: there is no file '/none'",
   })
 end

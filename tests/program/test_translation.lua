@@ -106,34 +106,39 @@ end
 
 -- ---- 714 -----------------------------------------------------------------------------------
 
-local small = "--words 400 --batch 16 "
-
 function tests.lstm_trains_then_loads()
-  local first = trained.run(lstm, small .. "--epochs 8 --samples 5 --retrain")
+  local first = trained.run(lstm, "--samples 124 --retrain")
   equal(first.code, 0, first.err)
   contains(first.out, "621 sentence pairs; ")
   contains(first.out, "497 pairs to train, 124 to test; 9 French words at most, 11 English\n")
-  contains(first.out, "(lstm_layers): LSTM(128, 256, num_layers=2, batch_first=true)")
-  local pattern = "Epoch %d/8 loss: [%%d.]+ %%- acc: ([%%d.]+) %%- val_loss: [%%d.]+ %%- val_acc: "
+  contains(first.out, "(lstm_layers): LSTM(128, 64, num_layers=2, batch_first=true)")
+  local pattern = "Epoch %d/40 loss: [%%d.]+ %%- acc: ([%%d.]+) %%- val_loss: [%%d.]+ %%- val_acc: "
   local early = number(first.out, pattern:format(1))
-  local late = number(first.out, pattern:format(8))
-  assert(late > early + 0.1, early .. " to " .. late)
-  assert(number(first.out, "test loss: ([%d.]+) %(guessing: 5.9915%)") < 1.2, first.out)
+  local late = number(first.out, pattern:format(40))
+  assert(late > early + 0.3, early .. " to " .. late)
+  assert(number(first.out, "test loss: ([%d.]+) %(guessing: 5.2364%)") < 0.6, first.out)
   local accuracy = number(first.out, "test accuracy: ([%d.]+) %(filling up everywhere: 0%.%d+%)")
-  assert(accuracy > number(first.out, "filling up everywhere: ([%d.]+)") + 0.15, accuracy)
-  equal(select(2, first.out:gsub("> [^\n]+\n= [^\n]+\n< [^\n]+\n", "")), 8 + 5, "translations")
+  assert(accuracy > 0.85, accuracy)
+  equal(select(2, first.out:gsub("> [^\n]+\n= [^\n]+\n< [^\n]+\n", "")), 40 + 124, "translations")
+  local said = 0 -- words of the test data, and the end of each sentence
+  local tail = first.out:match("\ntest accuracy: .*$")
+  for wanted in tail:gmatch("\n= ([^\n]+)") do
+    said = said + 1 + select(2, wanted:gsub("%S+", ""))
+  end
+  local filled = number(tail, "filling up everywhere: ([%d.]+)")
+  assert(math.abs(filled - (1 - said / (124 * 11))) < 1e-4, filled)
   assert(trained.is_png("out/translation_lstm_loss.png"))
 
   local again = trained.run(lstm, "--samples 0 'Je suis trop jeune, xylophone !'")
   equal(again.code, 0, again.err)
-  contains(again.out, "model: out/translation_lstm.safetensors, trained for 8 epochs\n")
+  contains(again.out, "model: out/translation_lstm.safetensors, trained for 40 epochs\n")
   lacks(again.out, "Epoch")
   equal(number(again.out, "test accuracy: ([%d.]+)"), accuracy)
   assert(again.out:find("\n\n> je suis trop jeune UNK\n< [%a ]+\n\n$"), again.out)
 end
 
 function tests.lstm_interrupted_and_resumed()
-  local arguments = small .. "--epochs 2 --seed 5 --samples 0 "
+  local arguments = "--words 400 --batch 16 --epochs 2 --seed 5 --samples 0 "
   local r = trained.interrupt(lstm, arguments .. "--retrain", "out/translation_lstm.safetensors")
   equal(r.code, 130, r.err)
   equal(trained.run(lstm, "--samples 0").code, 0)
@@ -143,18 +148,49 @@ function tests.lstm_interrupted_and_resumed()
     "the resumed run differs from one that was not interrupted")
 end
 
+-- Lines on which one sentence has no words.
+function tests.lstm_without_words()
+  run.write(trained.folder .. "/wordless", ("I am ok.\t\n...\tJe suis !\n"):rep(2)
+    .. ("She is very tall.\tElle est très grande.\n"):rep(8))
+  local r = trained.run(lstm, "--data wordless --epochs 1 --retrain")
+  equal(r.code, 0, r.err)
+  contains(r.out, "wordless: 4 of 12 lines left out: a sentence has no words\n")
+  contains(r.out, "wordless: 8 sentence pairs; 4 French words, 4 English ones\n")
+end
+
+function tests.lstm_loss_is_no_number()
+  local r = trained.run(lstm, "--lr 1e38 --epochs 2 --retrain")
+  equal(r.code, 2, r.err)
+  contains(r.err, lstm .. ".lua: the loss is not a number any more: try a smaller --lr than 1e+38")
+  lacks(r.err, "traceback")
+end
+
+function tests.lstm_without_data()
+  local r = trained.run_without_data(lstm)
+  equal(r.code, 2, r.err)
+  contains(r.err, lstm .. ".lua: data.path: no data set 'eng-fra.txt'. Looked for:")
+  lacks(r.err, "traceback")
+end
+
 function tests.lstm_refuses()
   os.remove(trained.folder .. "/out/translation_lstm.safetensors")
   run.write(trained.folder .. "/empty", "")
   run.write(trained.folder .. "/broken", ("I am here.\tJe suis ici.\n"):rep(6) .. "You are here.\n")
   run.write(trained.folder .. "/bytes", "I am here.\tJe suis \xff.\n")
+  run.write(trained.folder .. "/silent", ("I am ok.\t!\n"):rep(6))
   trained.refuses(lstm, {
-    ["--words 4"] = "--words: at least 5 expected",
-    ["--batch 0"] = "--batch: at least 1 expected",
-    ["--lines 3"] = "--lines: at least 5 expected",
+    ["--words 4"] = "--words: 5 to 1000000 expected, got 4",
+    ["--words 99999999999"] = "--words: 5 to 1000000 expected, got 99999999999",
+    ["--batch 0"] = "--batch: 1 to 1000000 expected, got 0",
+    ["--lines 3"] = "--lines: 5 to 1000000000 expected, got 3",
+    ["--hidden 0"] = "--hidden: 1 to 10000 expected, got 0",
+    ["--lr 1e400"] = "--lr: a finite number above 0 expected, got inf",
+    ["\"$(printf 'a\\377')\""] = "sentence 1: this is not UTF-8",
+    ["'le xylophone' 'xylophone'"] = "'xylophone': none of its words is one of the ",
     ["--device gpu"] = "--device: device 'gpu'",
     ["'!?'"] = "'!?': no words in it",
     ["--data empty"] = "empty: at least 5 lines expected, there are 0",
+    ["--data silent"] = "silent: at least 5 pairs of sentences with words expected, there are 0",
     ["--data broken"] = "broken:7: two sentences with a tab between them expected",
     ["--data bytes"] = "data.read_lines: bytes:1: invalid UTF-8 at byte 20",
   })
@@ -167,6 +203,9 @@ function tests.help()
     contains(r.out, ('usage: saros %s.lua [options] ["French sentence" ...]\n'):format(name))
     contains(r.out, "  --epochs N ")
   end
+  local r = trained.run(lstm, "--help")
+  contains(r.out, "passes over the sentences (20; 40)\n")
+  contains(r.out, "in SAROS_DATA or fetch_data's cache, else a shipped one")
 end
 
 run.all(tests)

@@ -40,6 +40,16 @@ kill -INT $pid
 wait $pid]]):format(path, M.command(name, arguments):gsub("&& env", "&& exec env", 1), path))
 end
 
+--- Run copies of the script and of the program where there is no data set at all.
+---@param name string
+---@return {out: string, err: string, code: integer}
+function M.run_without_data(name)
+  local folder = run.quote(run.folder())
+  return run.shell(("cp %s %s/saros && cp %s %s && cd %s && %s ./saros %s.lua"):format(run.program,
+    folder, run.quote(run.source .. "/scripts/" .. name .. ".lua"), folder, folder,
+    "env -u SAROS_DATA XDG_CACHE_HOME=/none", name))
+end
+
 --- The bytes of a file that the scripts made, or nil.
 ---@param path string
 ---@return string|nil
