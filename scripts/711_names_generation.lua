@@ -15,7 +15,8 @@ before, and prints names that begin with given letters: Russian=RUS is a Russian
 one with U and one with S. The model and a picture are kept in the folder out/. Ctrl-C stops the
 training; the next start goes on with it.]],
   arguments = "[LANGUAGE=LETTERS ...]",
-  {"steps", "integer", 100000, "names to train on, drawn at random"},
+  {"steps", "integer", nil, "names to train on, drawn at random (100000; 30000 of fewer than "
+    .. "5000)"},
   {"seed", "integer", 1, "of the first weights and of all that is drawn"},
   {"device", "device", nil, "cpu or cuda"},
   {"data", "folder", nil, 'one file per language, one name per line (the data set "names")'},
@@ -63,15 +64,17 @@ end
 -- The languages, sorted, and names[i], the names of languages[i], each a list of ids.
 local languages, lists = script.attempt(data.names, options.data,
   {add = options.add, min_count = options.min_count})
-local names = {}
+local names, n_names = {}, 0
 for i, list in ipairs(lists) do
   names[i] = {}
   for _, name in ipairs(list) do
     local ids = name_to_ids(name)
     if #ids > 0 then table.insert(names[i], ids) end
   end
+  n_names = n_names + #names[i]
   check(#names[i] > 0, "%s: no name in it has a letter of the alphabet", languages[i])
 end
+options.steps = options.steps or (n_names < 5000 and 30000 or 100000)
 print(("%d languages: %s"):format(#languages, table.concat(languages, " ")))
 
 local place = {}

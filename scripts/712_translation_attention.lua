@@ -16,7 +16,7 @@ it trained before, and translates: ten sentences drawn at random, then those giv
 the tutorial, with a picture of where it looked. The model and the pictures are kept in the folder
 out/. Ctrl-C stops the training; the next start goes on with it.]],
   arguments = '["French sentence" ...]',
-  {"epochs", "integer", 80, "passes over the sentences"},
+  {"epochs", "integer", nil, "passes over the sentences (80; 40 of fewer than 2000)"},
   {"seed", "integer", 1, "of the first weights and of all that is drawn"},
   {"device", "device", nil, "cpu or cuda"},
   {"data", "file", nil, "English, a tab, French on each line (eng-fra.txt in SAROS_DATA or the "
@@ -50,6 +50,7 @@ for _, pair in ipairs(sentences) do
   input_lang:addSentence(pair[1])
   output_lang:addSentence(pair[2])
 end
+options.epochs = options.epochs or (#sentences < 2000 and 40 or 80)
 print(("%d sentence pairs; %d French words, %d English ones"):format(#sentences,
   input_lang.n_words, output_lang.n_words))
 
