@@ -135,7 +135,7 @@ local function train_model(interrupted)
         loss = loss + criterion(model(item.line), item.label)
       end
       local mean = loss:item() / #batch
-      check(mean < math.huge, "the loss is no finite number any more: try a smaller lr")
+      check(mean < math.huge, "the loss is no finite number any more")
       loss:backward()
       nn.utils.clip_grad_norm_(model:parameters(), 3)
       optimizer:step()

@@ -149,16 +149,12 @@ function AttnDecoderRNN:forward(encoder_outputs, hidden, target)
   return self.out(saros.cat(outputs, 2)):log_softmax(-1)
 end
 
--- The run is kept in a file, with all that it takes to go on exactly where it stopped. A model is
--- kept with the words it knows: for others it is of no use.
-local function words_of(lang) return table.concat(lang.index2word, " ") end
+-- The run is kept in a file, with all that it takes to go on exactly where it stopped, and with a
+-- checksum of the sentences: for others the model is of no use.
 local run = script.run {
   file = "out/translation_attention.safetensors", options = options, goal = "epochs",
   depends = {"seed", "dropout"},
-  data = {
-    sentences = #sentences, ["French words"] = words_of(input_lang),
-    ["English words"] = words_of(output_lang),
-  },
+  data = {sentences = data.checksum(sentences)},
 }
 
 saros.manual_seed(options.seed)
@@ -217,7 +213,7 @@ local function train_model(interrupted)
     loop.progress = "epoch " .. epoch
     for input, target in loop do
       local loss = train_on(input, target)
-      script.check(loss == loss, "the loss is not a number any more")
+      script.check(loss < math.huge, "the loss is no finite number any more")
       state.total = state.total + loss
       loop:postfix {loss = loss}
       if interrupted() then return end

@@ -68,7 +68,7 @@ print(("%s: %d words, %d different ones"):format(path, #words, #tokenizer.word_c
 local run = script.run {
   file = "out/language_model.safetensors", options = options, goal = "epochs",
   depends = {"words", "batch", "window", "step", "hidden", "lr", "dropout", "seed"},
-  data = {text = #words, words = table.concat(tokenizer.index_word, " ")},
+  data = {text = data.checksum(words)},
 }
 
 -- What was not given. In a small text the book's long windows and large batches are few: the

@@ -111,7 +111,7 @@ local function train_model(interrupted)
       local loss = criterion(out, labels)
       state.total = state.total + loss:item()
       script.check(state.total < math.huge,
-        "the loss is no finite number any more: try a smaller lr")
+        "the loss is no finite number any more")
       loss:backward()
       optimizer:step()
       state.right = state.right + out:argmax(2):eq(labels):sum():item()

@@ -112,9 +112,12 @@ end
 local drawn
 
 --- Begin a new line, if the cursor stands behind a bar.
+---@return boolean did it?
 function progress.leave()
-  if drawn then io.stderr:write("\n") end
+  local left = drawn ~= nil
+  if left then io.stderr:write("\n") end
   drawn = nil
+  return left
 end
 
 function Bar:draw(now)

@@ -102,6 +102,7 @@ function script.message(problem) return (tostring(problem):gsub("^[^\n]-:%d+: ",
 function script.attempt_or(advice, f, ...)
   local results = table.pack(pcall(f, ...))
   if not results[1] then
+    if results[2] == "interrupted!" then error(results[2], 0) end -- Ctrl-C: nothing is wrong
     script.quit("%s%s", script.message(results[2]), advice)
   end
   return table.unpack(results, 2, results.n)

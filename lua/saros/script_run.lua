@@ -22,6 +22,7 @@ local core = require "saros.core"
 local checkpoint = require "saros.checkpoint"
 local class = require "saros.class"
 local options = require "saros.options"
+local progress = require "saros.progress"
 local script = require "saros.script"
 
 local fail, show = options.fail, options.show
@@ -172,7 +173,7 @@ function Run:train(train)
   train(watch(self))
   self:save()
   if not core.interrupt_seen() then return end
-  if core.is_terminal("stderr") then io.stderr:write("\n") end -- behind the ^C
+  if not progress.leave() and core.is_terminal("stderr") then io.stderr:write("\n") end -- ^C
   script.warn("interrupted; the next start goes on from %s", self.file)
   os.exit(130)
 end

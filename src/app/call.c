@@ -13,7 +13,7 @@
 static bool interactive;
 static lua_State *volatile running; /* whom Ctrl-C stops */
 static volatile sig_atomic_t interrupt_seen;
-static bool ended_by_interrupt; /* the last call */
+static bool raised, ended_by_interrupt; /* in the last call */
 
 /* ---- Ctrl-C --------------------------------------------------------------- */
 
@@ -22,6 +22,7 @@ static const char interrupted[] = "interrupted!";
 static void raise_interrupted(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
+  raised = true;
   lua_pushstring(L, interrupted);
   lua_error(L);
 }
@@ -156,11 +157,14 @@ static void add_frames(lua_State *L, frame_kind kind, const char *title) {
   }
 }
 
-/* The user knows why it stopped; where is told by one line. */
-static int report_interrupt(lua_State *L) {
+/* The user knows why it stopped; where is told by one line. The error may have been caught and
+ * raised again, with a position. */
+static bool report_interrupt(lua_State *L) {
+  const char *end = raised ? strstr(lua_tostring(L, -1), interrupted) : NULL;
+  if (!end || end[strlen(interrupted)]) return false;
   ended_by_interrupt = true;
-  point_at_user(L, 0);
-  return 1;
+  if (end == lua_tostring(L, -1)) point_at_user(L, 0);
+  return true;
 }
 
 /* Message handler. An error value that is no string speaks through __tostring
@@ -172,7 +176,7 @@ static int add_traceback(lua_State *L) {
   } else {
     lua_pushvalue(L, 1);
   }
-  if (!strcmp(lua_tostring(L, -1), interrupted)) return report_interrupt(L);
+  if (report_interrupt(L)) return 1;
   size_t skip = library_position(lua_tostring(L, -1));
   if (skip) point_at_user(L, skip);
   if (interactive && count_frames(L, FRAME_USER) < 2) return 1; /* the message says the line */
@@ -186,7 +190,7 @@ int sr__call(lua_State *L, int n_arguments, int n_results) {
   lua_pushcfunction(L, add_traceback);
   lua_insert(L, handler);
   running = L;
-  ended_by_interrupt = false;
+  raised = ended_by_interrupt = false;
   if (!interactive) catch_interrupts(true);
   int status = lua_pcall(L, n_arguments, n_results, handler);
   if (!interactive) catch_interrupts(false);

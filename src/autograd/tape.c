@@ -206,8 +206,12 @@ sr_status sr__record_in_place(const sr_op *op, sr_tensor *x, int n_inputs, sr_te
   sr__changed(x);
   if (!sr__records(n_inputs, inputs)) return SR_OK;
   sr_node *node;
-  SR_TRY(
-      make_node(op, 1, &x, n_inputs, inputs, n_saved, saved, parameters, parameter_bytes, &node));
+  sr_status status =
+      make_node(op, 1, &x, n_inputs, inputs, n_saved, saved, parameters, parameter_bytes, &node);
+  if (status) { /* x is written: without this change its history would be untrue, so it is lost */
+    ++x->storage->history;
+    return status;
+  }
   if (x->node) sr__history_release(x);
   x->node = node;
   x->output = 0;

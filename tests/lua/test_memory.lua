@@ -103,6 +103,35 @@ for name, onwards in pairs {once = false, from_then_on = true} do
   end
 end
 
+-- A change in place that was written but could not be recorded: the gradient is as if all had been
+-- done, or nothing, or it is refused; never that of the values before.
+function TestMemory.test_every_allocation_of_a_change_in_place()
+  local ids, mask = saros.tensor {1, 2}, saros.tensor {true, true, false, false}
+  for name, write in pairs {
+    ids = function(x, v) x[ids] = v end, range = function(x, v) x[{ {1, 2} }] = v end,
+    mask = function(x) x:masked_fill_(mask, 5) end,
+  } do
+    local refused, n, done = 0, 0, false
+    while not done do
+      n = n + 1
+      local p, v = saros.ones(4, {requires_grad = true}), saros.full({2}, 5.0)
+      local x = p * 2
+      core.memory_fail_at(n)
+      done = pcall(write, x, v)
+      core.memory_fail_at(0)
+      local written = x:detach():totable()[1] == 5
+      local good, message = pcall(function() (x * x):sum():backward() end)
+      if good then
+        lu.assertEquals(p.grad:totable(), written and {0, 0, 8, 8} or {8, 8, 8, 8}, name .. n)
+      else
+        refused = refused + 1
+        lu.assertStrContains(message, "changed in place")
+      end
+    end
+    lu.assertTrue(refused > 0, name)
+  end
+end
+
 function TestMemory.test_every_allocation_of_saving_and_loading()
   local path = os.tmpname()
   local tensors = {a = saros.rand(3, 4), b = saros.arange(5)}

@@ -31,6 +31,7 @@ function TestNames:test_languages()
   write("Elvish.txt", "Fëanor\r\nElendil")
   write("README.md", "Names.\n")
   write(".txt", "No language.\n")
+  write("._Orkish.txt", "\0\5\22\7")
   local languages, names = data.names(folder)
   lu.assertEquals(languages, {"Elvish", "Orkish"})
   lu.assertEquals(names, {{"Fëanor", "Elendil"}, {"Ugluk", "Gorbag"}})
@@ -129,6 +130,12 @@ function TestChecksum:test_wrong_calls()
   assert_error(message .. "nil", data.checksum)
   assert_error(message .. "boolean true", data.checksum, {"a", {true}})
   assert_error(message .. "tensor [2]", data.checksum, {x = saros.zeros(2)})
+  for _, gap in ipairs {{[0] = 1}, {[3] = "x"}, {1, [1.5] = 2}, {[true] = 1}} do
+    assert_error("must be strings and positions without gaps", data.checksum, gap)
+  end
+  local ring = {}
+  ring[1] = {inner = ring}
+  assert_error("nested deeper than 100, or a table that contains itself", data.checksum, ring)
 end
 
 support.run {TestNames = TestNames, TestChecksum = TestChecksum}

@@ -196,4 +196,18 @@ function tests.second_interrupt_is_not_needed()
   equal(r.code, 130)
 end
 
+function tests.interrupts_that_are_caught()
+  local loop = "local s = require 'saros' local good, e = pcall(function() "
+    .. "io.popen('kill -INT $PPID'):close() while true do end end) "
+  for ending, code in pairs {
+    ["error(e)"] = 130, ["error(e, 0)"] = 130, ["print(e)"] = 0, ["error('mine', 0)"] = 1,
+  } do equal(saros("-e " .. run.quote(loop .. ending)).code, code, ending) end
+  local attempt = "require('saros').script.attempt(function() "
+    .. "io.popen('kill -INT $PPID'):close() while true do end end)"
+  local r = saros("-e " .. run.quote(attempt))
+  equal(r.err, "saros: (command line):1: interrupted!\n")
+  equal(r.code, 130)
+  equal(saros("-e " .. run.quote("error('interrupted!', 0)")).code, 1)
+end
+
 run.all(tests)

@@ -118,7 +118,7 @@ end
 function tests.interrupted_on_a_terminal()
   local r = run.shell(("cd %s && script -qec %s /dev/null"):format(run.quote(folder),
     run.quote(("%s %s --retrain --kill 3"):format(run.program, run.quote(script)))))
-  contains(r.out, "\r\ndraw.lua: interrupted; the next start goes on from out/deep/run")
+  contains(r.out, "8\r\n\r\ndraw.lua: interrupted; the next start goes on from out/deep/run")
   equal(r.code, 130, r.out)
 end
 

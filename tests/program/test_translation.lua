@@ -149,6 +149,17 @@ function tests.lstm_interrupted_and_resumed()
 end
 
 -- Lines on which one sentence has no words.
+-- Other words in the middle of the file have other numbers.
+function tests.lstm_of_other_sentences()
+  local lines = ("Go on!\tContinuez !\n"):rep(10)
+  run.write(trained.folder .. "/pairs", lines .. "I am here.\tJe suis ici.\n" .. lines)
+  equal(trained.run(lstm, "--data pairs --epochs 1 --retrain").code, 0)
+  run.write(trained.folder .. "/pairs", lines .. "I am sad.\tJe suis triste.\n" .. lines)
+  local r = trained.run(lstm, "--data pairs --epochs 1")
+  contains(r.err, ".safetensors was made with other sentences (--retrain trains anew)")
+  equal(r.code, 2)
+end
+
 function tests.lstm_without_words()
   run.write(trained.folder .. "/wordless", ("I am ok.\t\n...\tJe suis !\n"):rep(2)
     .. ("She is very tall.\tElle est très grande.\n"):rep(8))

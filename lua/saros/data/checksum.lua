@@ -26,21 +26,36 @@ end
 
 local add_value
 
-local function add_table(sum, t)
-  local names = {}
+local deepest = 100
+
+-- The keys that are strings, sorted; all others must be positions from 1 to #t.
+local function names_of(t)
+  local names, positions = {}, 0
   for key in pairs(t) do
-    if type(key) == "string" then names[#names + 1] = key end
+    if type(key) == "string" then names[#names + 1] = key else positions = positions + 1 end
+  end
+  if positions ~= #t then
+    options.fail("data.checksum: the keys of a table must be strings and positions without gaps")
   end
   table.sort(names)
+  return names
+end
+
+local function add_table(sum, t, depth)
+  if depth > deepest then
+    options.fail("data.checksum: tables nested deeper than %d, or a table that contains itself",
+      deepest)
+  end
+  local names = names_of(t)
   sum = add(add(sum, #t), #names)
-  for i = 1, #t do sum = add_value(sum, t[i]) end
-  for _, name in ipairs(names) do sum = add_value(add_string(sum, name), t[name]) end
+  for i = 1, #t do sum = add_value(sum, t[i], depth) end
+  for _, name in ipairs(names) do sum = add_value(add_string(sum, name), t[name], depth) end
   return sum
 end
 
-function add_value(sum, value)
+function add_value(sum, value, depth)
   local kind = type(value)
-  if kind == "table" then return add_table(add(sum, 1), value) end
+  if kind == "table" then return add_table(add(sum, 1), value, depth + 1) end
   if kind == "string" then return add_string(add(sum, 2), value) end
   if kind == "number" then return add_string(add(sum, 3), ("%q"):format(value)) end
   options.fail("data.checksum: strings, numbers and tables of them expected, got %s",
@@ -53,4 +68,4 @@ end
 --- data.checksum {"Abe", "Bea"} -- "dc6a45ec850a8b54"
 ---@param value any a string, a number, or a table of them by position or name, nested as you like
 ---@return string 16 hexadecimal digits
-return function(value) return ("%016x"):format(add_value(START, value)) end
+return function(value) return ("%016x"):format(add_value(START, value, 0)) end

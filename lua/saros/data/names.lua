@@ -56,7 +56,10 @@ return function(folder, opts)
     of_language[language] = list
   end
   for _, path in ipairs(files.list_files(folder, ".%.txt$")) do
-    add(path:match("([^/]+)%.txt$"), path, lines.read_lines(path, {skip_empty = true}))
+    local language = path:match("([^/]+)%.txt$")
+    if language:sub(1, 1) ~= "." then -- hidden files are not meant
+      add(language, path, lines.read_lines(path, {skip_empty = true}))
+    end
   end
   for _, file in ipairs(o.add) do add(file.name, file.path, added_names(file.path, o.min_count)) end
   if #languages == 0 then fail("%s: there is no .txt file with names in %s", where, folder) end

@@ -89,11 +89,10 @@ end
 local function with_temporary(bytes, use)
   local made, name = pcall(os.tmpname) -- it raises where the folder is full
   if not made then return nil, "plot: " .. name end
+  local _ <close> = setmetatable({}, {__close = function() os.remove(name) end})
   local written, message = core.write_file(name, bytes)
-  local result
-  if written then result, message = use(name) end
-  os.remove(name)
-  return result, message
+  if not written then return nil, message end
+  return use(name)
 end
 
 -- What gnuplot draws, or nil and its complaint, which goes through a file of its own.
