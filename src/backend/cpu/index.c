@@ -16,9 +16,11 @@ static inline int64_t resolve(int64_t index, int64_t n) {
   return index < 0 && index >= -n ? index + n : -1;
 }
 
-static bool all_fit(int64_t count, const int64_t *index, int64_t n, int64_t *found) {
+/* Are all indices positions (or 0, where zero_fits)? If not, *found is the first that is none. */
+static bool all_fit(int64_t count, const int64_t *index, int64_t n, bool zero_fits,
+                    int64_t *found) {
   for (int64_t i = 0; i < count; i++) {
-    if (resolve(index[i], n) >= 0) continue;
+    if ((zero_fits && index[i] == 0) || resolve(index[i], n) >= 0) continue;
     *found = index[i];
     return false;
   }
@@ -35,12 +37,7 @@ static int64_t zero_position(const sr_take *t) {
 static bool is_zero_id(const sr_take *t, int64_t index) { return index == 0 && t->zero_id == 0; }
 
 static bool indices_fit(const sr_take *t, int64_t *found) {
-  for (int64_t i = 0; i < t->count; i++) {
-    if (is_zero_id(t, t->index[i]) || resolve(t->index[i], t->rows.n) >= 0) continue;
-    *found = t->index[i];
-    return false;
-  }
-  return true;
+  return all_fit(t->count, t->index, t->rows.n, t->zero_id == 0, found);
 }
 
 /* Rows of one element are frequent (x[:, ids]), and a call of memcpy costs more than they do. */
@@ -140,7 +137,7 @@ static void put_columns(void *context, int64_t first, int64_t last) {
 }
 
 sr_status sr__cpu_put(const sr_take *take, int64_t *found) {
-  if (!all_fit(take->count, take->index, take->rows.n, found)) return SR_INDEX;
+  if (!all_fit(take->count, take->index, take->rows.n, false, found)) return SR_INDEX;
   int64_t rows = take->rows.outer * take->count;
   if (rows == 0) return SR_OK;
   sr_take t = *take;
@@ -149,7 +146,7 @@ sr_status sr__cpu_put(const sr_take *take, int64_t *found) {
 }
 
 sr_status sr__cpu_place(const sr_placing *p, int64_t *found) {
-  if (!all_fit(p->count, p->index, p->n, found)) return SR_INDEX;
+  if (!all_fit(p->count, p->index, p->n, false, found)) return SR_INDEX;
   for (int64_t i = 0; i < p->count; i++) p->out[i] = p->stride * resolve(p->index[i], p->n);
   return SR_OK;
 }
@@ -263,7 +260,7 @@ sr_status sr__cpu_gather(const sr_gather_plan *plan, int64_t *found) {
   const int64_t *far_size = gathers ? plan->x_size : plan->out_size;
   work w = {.plan = plan, .count = 1, .n = far_size[plan->dim]};
   for (int d = 0; d < plan->ndim; d++) w.count *= plan->index_size[d];
-  if (!all_fit(w.count, plan->index, w.n, found)) return SR_INDEX;
+  if (!all_fit(w.count, plan->index, w.n, false, found)) return SR_INDEX;
   dense_strides(plan->ndim, far_size, w.far_stride);
   dense_strides(plan->ndim, gathers ? plan->index_size : plan->x_size, w.own_stride);
   if (plan->kind == SR_SCATTER_ADD) return run_scatter_add(&w);
