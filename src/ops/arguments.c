@@ -1,5 +1,4 @@
 /* arguments.c: checks of what users pass, with messages that say what was found. */
-#include <math.h>
 
 #include "ops/ops.h"
 
@@ -49,18 +48,6 @@ sr_status sr__need_distinct(const char *name, const sr_tensor *x) {
     if (sr__strides(x)[d] == 0 && x->sizes[d] > 1)
       return sr__fail(
           SR_STATE, "%s: an expanded tensor repeats its elements in memory: clone it first", name);
-  return SR_OK;
-}
-
-sr_status sr__number_as(const char *name, sr_dtype dtype, sr_scalar number, sr_scalar *out) {
-  *out = number;
-  if (dtype == SR_bool)
-    *out = sr_integer(number.is_integer ? number.integer != 0 : number.number != 0);
-  if (dtype != SR_int64 || number.is_integer) return SR_OK;
-  double whole = trunc(number.number);
-  if (!(whole >= -0x1p63 && whole < 0x1p63))
-    return sr__fail(SR_ARGUMENT, "%s: %g does not fit int64", name, number.number);
-  *out = sr_integer((int64_t)whole);
   return SR_OK;
 }
 

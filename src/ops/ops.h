@@ -27,8 +27,6 @@ sr_status sr__need_broadcast_to(const char *name, const char *what, const sr_ten
                                 const int64_t *sizes);
 /* SR_STATE if x repeats elements in memory (expanded) and so cannot be written. */
 sr_status sr__need_distinct(const char *name, const sr_tensor *x);
-/* The number as a tensor of `dtype` holds it; SR_ARGUMENT where int64 cannot. */
-sr_status sr__number_as(const char *name, sr_dtype dtype, sr_scalar number, sr_scalar *out);
 /* bool 0 < int64 1 < floating 2: what decides the dtype of the result when kinds are mixed. */
 int sr__category(sr_dtype dtype);
 /* Of two dtypes of tensors with dimensions the one that holds both: bool < int64 < floating. */

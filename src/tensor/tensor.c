@@ -118,6 +118,18 @@ void sr_tensor_release(sr_tensor *t) {
 
 /* ---- public constructors ---------------------------------------------------------------- */
 
+sr_status sr__number_as(const char *name, sr_dtype dtype, sr_scalar number, sr_scalar *out) {
+  *out = number;
+  if (dtype == SR_bool)
+    *out = sr_integer(number.is_integer ? number.integer != 0 : number.number != 0);
+  if (dtype != SR_int64 || number.is_integer) return SR_OK;
+  double whole = trunc(number.number);
+  if (!(whole >= -0x1p63 && whole < 0x1p63))
+    return sr__fail(SR_ARGUMENT, "%s: %g does not fit int64", name, number.number);
+  *out = sr_integer((int64_t)whole);
+  return SR_OK;
+}
+
 sr_status sr_tensor_empty(sr_dtype dtype, int ndim, const int64_t *size, sr_device device,
                           sr_tensor **out) {
   return sr__empty(sr__backend(device), dtype, ndim, size, out);
@@ -126,6 +138,7 @@ sr_status sr_tensor_empty(sr_dtype dtype, int ndim, const int64_t *size, sr_devi
 sr_status sr_tensor_full(sr_dtype dtype, int ndim, const int64_t *size, sr_scalar value,
                          sr_device device, sr_tensor **out) {
   sr_tensor *t;
+  SR_TRY(sr__number_as("full", dtype, value, &value));
   SR_TRY(sr_tensor_empty(dtype, ndim, size, device, &t));
   sr_status status = sr__fill(t, value);
   if (status) {

@@ -82,6 +82,8 @@ void sr__history_release(sr_tensor *t);
 
 sr_status sr__copy_into(sr_tensor *to, const sr_tensor *from); /* broadcasts, converts */
 sr_status sr__fill(sr_tensor *t, sr_scalar value);
+/* The number as a tensor of `dtype` holds it; SR_ARGUMENT where int64 cannot. */
+sr_status sr__number_as(const char *name, sr_dtype dtype, sr_scalar number, sr_scalar *out);
 /* t itself (a new reference) if dense, else a dense copy. */
 sr_status sr__dense(const sr_tensor *t, sr_tensor **out);
 /* t itself or a conversion. */

@@ -77,6 +77,8 @@ TestMake = wrong.tests {
   {"empty_huge", function() saros.empty(huge, 2) end, "empty"},
   {"empty_function", function() saros.empty(nothing) end, "empty", "function"},
   {"full_no_list", function() saros.full(2, 1.0) end, "full", "size"},
+  {"full_nan", function() saros.full({2}, nan, {dtype = "int64"}) end, "full", "does not fit"},
+  {"full_large", function() saros.full({2}, 1e30, {dtype = "int64"}) end, "full", "does not fit"},
   {"full_no_value", function() saros.full({2}) end, "full", "fill_value"},
   {"full_string", function() saros.full({2}, "1") end, "full", "fill_value", "string"},
   {"full_many_valued", function() saros.full({2}, x) end, "full", "fill_value"},
