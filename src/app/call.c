@@ -13,6 +13,7 @@
 static bool interactive;
 static lua_State *volatile running; /* whom Ctrl-C stops */
 static volatile sig_atomic_t interrupt_seen;
+static volatile sig_atomic_t unheard;   /* Ctrl-C since the call began, or was interrupted */
 static bool raised, ended_by_interrupt; /* in the last call */
 
 /* ---- Ctrl-C --------------------------------------------------------------- */
@@ -22,18 +23,28 @@ static const char interrupted[] = "interrupted!";
 static void raise_interrupted(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
+  unheard = 0;
   raised = true;
   lua_pushstring(L, interrupted);
   lua_error(L);
 }
 
+/* What runs is no Lua that can be stopped: a long operation, or a coroutine. */
+static void offer_the_end(void) {
+  static const char offer[] = "\nstill busy: Ctrl-C once more ends saros\n";
+  signal(SIGINT, SIG_DFL);
+  if (write(STDERR_FILENO, offer, sizeof offer - 1) < 0) return; /* nobody to tell */
+}
+
 static void on_interrupt(int number) {
+  enum { PATIENCE = 3 };
   (void)number;
   interrupt_seen = 1;
   sr_interrupt();
-  if (running)
-    lua_sethook(running, raise_interrupted,
-                LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  if (!running) return;
+  lua_sethook(running, raise_interrupted, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT,
+              1);
+  if (++unheard == PATIENCE && interactive) offer_the_end();
 }
 
 bool sr__interrupt_seen(void) {
@@ -43,7 +54,7 @@ bool sr__interrupt_seen(void) {
 }
 
 /* No SA_RESTART: a script that waits for input must notice. A script that does
- * not stop at the first Ctrl-C is killed by the second. */
+ * not stop at the first Ctrl-C is killed by the second, the REPL by the fourth. */
 static void catch_interrupts(bool on) {
   struct sigaction action = {.sa_handler = on ? on_interrupt : SIG_DFL};
   if (!interactive) action.sa_flags = SA_RESETHAND;
@@ -191,9 +202,10 @@ int sr__call(lua_State *L, int n_arguments, int n_results) {
   lua_insert(L, handler);
   running = L;
   raised = ended_by_interrupt = false;
-  if (!interactive) catch_interrupts(true);
+  unheard = 0;
+  catch_interrupts(true);
   int status = lua_pcall(L, n_arguments, n_results, handler);
-  if (!interactive) catch_interrupts(false);
+  catch_interrupts(interactive);
   running = NULL;
   lua_sethook(L, NULL, 0, 0); /* an interrupt that came too late */
   interrupt_seen = 0;

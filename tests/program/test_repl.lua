@@ -170,10 +170,7 @@ local function session(steps, state)
   return visible(read(path))
 end
 
-local has_script = os.execute("command -v script >/dev/null")
-
 function tests.terminal()
-  if not has_script then return end
   local state = run.folder()
   local out = session({"1 + 41\n", "local kept = 7\n", "kept * 2\n", "for i = 5, 6 do\nprint(i)\n",
     "end\n", "error 'oops'\n", "_ + 1\n"}, state)
@@ -191,7 +188,6 @@ function tests.terminal()
 end
 
 function tests.terminal_interrupt()
-  if not has_script then return end
   local out = session({{"while true do end\n"}, "\3", "1 + 10\n", {"garbage garbage"}, "\3",
     "2 + 20\n", "f(\n", "\3", "\3", "3 + 30\n"})
   contains(out, "interrupted!")
@@ -200,8 +196,27 @@ function tests.terminal_interrupt()
   contains(out, "\n33\n")
 end
 
+-- What cannot be stopped can be left.
+function tests.terminal_without_an_answer()
+  local folder = run.folder()
+  local path = run.write(folder .. "/shown", "")
+  local command = "TERM=xterm XDG_STATE_HOME=%s script -qec %s /dev/null >%s"
+  local input = assert(io.popen(command:format(folder, run.quote("exec " .. run.program), path),
+    "w"))
+  wait_for_prompt(path, 0)
+  input:write("coroutine.wrap(function() while true do end end)()\n")
+  input:flush()
+  for _ = 1, 4 do
+    os.execute("sleep 0.3")
+    input:write("\3")
+    input:flush()
+  end
+  local _, _, code = input:close()
+  assert(code == 2 or code == 130, code) -- ended by SIGINT
+  contains(visible(read(path)), "still busy: Ctrl-C once more ends saros\n")
+end
+
 function tests.terminal_completion_and_recall()
-  if not has_script then return end
   local state = run.folder()
   local out = session({"words = {alphabet = 9}\n", "words.al\t + 1\n", "\27[A\n"}, state)
   contains(out, "words.alphabet + 1")
@@ -211,7 +226,6 @@ end
 
 -- What a namespace has not loaded yet, and wrong names on the way, which raise nothing.
 function tests.terminal_completion_of_namespaces()
-  if not has_script then return end
   local out = session({"nn.LST\t(2, 3)\n", "nn.functional.logsig\t == saros.logsigmoid\n",
     "saros.lins\t(1, 2, 2):numel()\n", "nn.wrong.name\t = 1\n", "1 + 41\n"})
   contains(out, "\nLSTM(2, 3)\n")
