@@ -15,7 +15,7 @@ before, and prints names that begin with given letters: Russian=RUS is a Russian
 one with U and one with S. The model and a picture are kept in the folder out/. Ctrl-C stops the
 training; the next start goes on with it.]],
   arguments = "[LANGUAGE=LETTERS ...]",
-  {"steps", "integer", nil, "names to train on, drawn at random (100000; 30000 of fewer than "
+  {"steps", "integer", nil, "names to train on, drawn at random (100000; 20000 of fewer than "
     .. "5000)"},
   {"seed", "integer", 1, "of the first weights and of all that is drawn"},
   {"device", "device", nil, "cpu or cuda"},
@@ -74,7 +74,7 @@ for i, list in ipairs(lists) do
   n_names = n_names + #names[i]
   check(#names[i] > 0, "%s: no name in it has a letter of the alphabet", languages[i])
 end
-options.steps = options.steps or (n_names < 5000 and 30000 or 100000)
+options.steps = options.steps or (n_names < 5000 and 20000 or 100000)
 print(("%d languages: %s"):format(#languages, table.concat(languages, " ")))
 
 local place = {}
