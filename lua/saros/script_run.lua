@@ -59,6 +59,17 @@ local function difference(self, settings)
   end
 end
 
+-- Can these be the options of an earlier run? A file may have been changed by hand.
+local function are_options(self, options_then)
+  local goal = self.goal and options_then[self.goal]
+  if goal and (math.type(goal) ~= "integer" or goal < 0) then return false end
+  for _, name in ipairs(self.depends) do
+    local value, now = options_then[name], self.options[name]
+    if value ~= nil and now ~= nil and type(value) ~= type(now) then return false end
+  end
+  return true
+end
+
 local anew = " (--retrain trains anew)"
 
 local function refuse(self) script.quit("%s is no run of this script%s", self.file, anew) end
@@ -70,7 +81,8 @@ local function read_file(self)
     {random_state = false})
   local settings = saved.settings
   if type(settings) ~= "table" or type(settings.options) ~= "table"
-    or type(settings.data) ~= "table" or type(saved.state) ~= "table" then
+    or type(settings.data) ~= "table" or type(saved.state) ~= "table"
+    or not are_options(self, settings.options) then
     refuse(self)
   end
   local other = difference(self, settings)

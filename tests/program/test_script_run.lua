@@ -161,6 +161,11 @@ function tests.broken_files()
   local settings = "{options = {}, data = {words = 'a'}}"
   refused(save("s.save_checkpoint(f, {settings = " .. settings .. ", state = {1}})"),
     "saros.load_checkpoint: 'out/deep/run.safetensors' has no 'model'")
+  for _, wrong in ipairs {"steps = 'abc'", "steps = 1.5", "steps = -5", "seed = 'x'"} do
+    refused(save("s.save_checkpoint(f, {settings = {options = {" .. wrong
+      .. "}, data = {words = 'a'}}, state = {step = 1, drawn = {}}, model = s.nn.Linear(2, 1)})"),
+      "out/deep/run.safetensors is no run of this script")
+  end
   refused(save("s.save_checkpoint(f, {settings = " .. settings
     .. ", state = {step = 'x', drawn = {}}, model = s.nn.Linear(2, 1)})"),
     "out/deep/run.safetensors is no run of this script")
