@@ -102,13 +102,8 @@ end
 
 function tests.interrupted_and_resumed()
   write_sentences()
-  local arguments = "--data sentences --words 200 --epochs 2 --length 1 --seed 5 "
-  local r = trained.interrupt(name, arguments .. "--retrain", file)
-  equal(r.code, 130, r.err)
-  equal(trained.run(name, "--data sentences --length 1").code, 0)
-  local resumed = trained.read(file)
-  trained.run(name, arguments .. "--retrain")
-  assert(trained.read(file) == resumed, "the resumed run differs from one that was not interrupted")
+  trained.goes_on(name, "--data sentences --words 200 --epochs 2 --length 1 --seed 5", file,
+    "--data sentences --length 1")
 end
 
 function tests.help()

@@ -57,14 +57,7 @@ function tests.attention_has_the_losses_of_pytorch()
 end
 
 function tests.attention_interrupted_and_resumed()
-  local arguments = "--epochs 3 --seed 5 "
-  local r = trained.interrupt(attention, arguments .. "--retrain", file)
-  equal(r.code, 130, r.err)
-  contains(r.err, attention .. ".lua: interrupted; the next start goes on from " .. file)
-  equal(trained.run(attention, "").code, 0)
-  local resumed = trained.read(file)
-  trained.run(attention, arguments .. "--retrain")
-  assert(trained.read(file) == resumed, "the resumed run differs from one that was not interrupted")
+  trained.goes_on(attention, "--epochs 3 --seed 5", file)
 end
 
 function tests.attention_of_other_sentences()
@@ -138,17 +131,10 @@ function tests.lstm_trains_then_loads()
 end
 
 function tests.lstm_interrupted_and_resumed()
-  local arguments = "--words 400 --batch 16 --epochs 2 --seed 5 --samples 0 "
-  local r = trained.interrupt(lstm, arguments .. "--retrain", "out/translation_lstm.safetensors")
-  equal(r.code, 130, r.err)
-  equal(trained.run(lstm, "--samples 0").code, 0)
-  local resumed = trained.read("out/translation_lstm.safetensors")
-  trained.run(lstm, arguments .. "--retrain")
-  assert(trained.read("out/translation_lstm.safetensors") == resumed,
-    "the resumed run differs from one that was not interrupted")
+  trained.goes_on(lstm, "--words 400 --batch 16 --epochs 2 --seed 5 --samples 0",
+    "out/translation_lstm.safetensors", "--samples 0")
 end
 
--- Lines on which one sentence has no words.
 -- Other words in the middle of the file have other numbers.
 function tests.lstm_of_other_sentences()
   local lines = ("Go on!\tContinuez !\n"):rep(10)
@@ -160,6 +146,7 @@ function tests.lstm_of_other_sentences()
   equal(r.code, 2)
 end
 
+-- Lines on which one sentence has no words.
 function tests.lstm_without_words()
   run.write(trained.folder .. "/wordless", ("I am ok.\t\n...\tJe suis !\n"):rep(2)
     .. ("She is very tall.\tElle est très grande.\n"):rep(8))

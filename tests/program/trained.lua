@@ -40,6 +40,25 @@ kill -INT $pid
 wait $pid]]):format(path, M.command(name, arguments):gsub("&& env", "&& exec env", 1), path))
 end
 
+--- A run that is stopped by Ctrl-C and started again ends with the same file as one that is not.
+---@param name string
+---@param arguments string of the run
+---@param file string where it is kept
+---@param again? string arguments of the second start, those of the run being kept
+---@return {out: string, err: string, code: integer} what the second start said
+function M.goes_on(name, arguments, file, again)
+  local stopped = M.interrupt(name, arguments .. " --retrain", file)
+  run.equal(stopped.code, 130, stopped.err)
+  run.contains(stopped.err, name .. ".lua: interrupted; the next start goes on from " .. file)
+  run.lacks(stopped.err, "traceback")
+  local on = M.run(name, again or "")
+  run.equal(on.code, 0, on.err)
+  local resumed = M.read(file)
+  run.equal(M.run(name, arguments .. " --retrain").code, 0)
+  assert(resumed and M.read(file) == resumed, "the stopped run differs from a whole one")
+  return on
+end
+
 --- Run copies of the script and of the program where there is no data set at all.
 ---@param name string
 ---@return {out: string, err: string, code: integer}
