@@ -19,32 +19,27 @@ and a picture are kept in the folder out/. Ctrl-C stops the training; the next s
 it. Of two defaults the first is the book's, the second for a text of fewer than 50000 words.]],
   arguments = "[beginning ...]",
   {"epochs", "integer", nil, "passes over the text (32; 9)"},
-  {"words", "integer", nil, "size of the vocabulary: the most frequent words (7500; all)"},
-  {"batch", "integer", nil, "places of the text that are read side by side (256; 32)"},
-  {"window", "integer", nil, "words that it reads to guess the next one (40; 6)"},
-  {"step", "integer", nil, "words from one such place to the next (3; 1)"},
-  {"hidden", "integer", nil, "size of a layer's state (128; 64)"},
+  {"words", "integer", nil, "size of the vocabulary: the most frequent words (7500; all)",
+    range = {3, 1000000}},
+  {"batch", "integer", nil, "places of the text that are read side by side (256; 32)",
+    range = {1, 1000000}},
+  {"window", "integer", nil, "words that it reads to guess the next one (40; 6)",
+    range = {1, 10000}},
+  {"step", "integer", nil, "words from one such place to the next (3; 1)", range = {1, 10000}},
+  {"hidden", "integer", nil, "size of a layer's state (128; 64)", range = {1, 10000}},
   {"lr", "number", nil, "learning rate (0.001; 0.003)"},
   {"dropout", "number", 0.2, "share of the values that is dropped in training"},
   {"seed", "integer", 1, "of the first weights and of all that is drawn"},
   {"device", "device", nil, "cpu or cuda"},
   {"data", "file", nil, "a text in UTF-8 (frankenstein.txt in SAROS_DATA or fetch_data's cache, "
     .. "else a shipped one)"},
-  {"length", "integer", 10, "words with which it goes on"},
-  {"beams", "integer", 8, "beginnings that the beam search keeps"},
+  {"length", "integer", 10, "words with which it goes on", range = {1, 1000000}},
+  {"beams", "integer", 8, "beginnings that the beam search keeps", range = {1, 10000}},
   {"near", "string", nil, "a word of which to show the nearest ones; may be repeated", many = true},
   {"retrain", "flag", false, "train, even if a trained model is there"},
 }
 
 local check = script.check
-for name, range in pairs {
-  words = {3, 1000000}, batch = {1, 1000000}, window = {1, 10000}, step = {1, 10000},
-  hidden = {1, 10000}, length = {1, 1000000}, beams = {1, 10000},
-} do
-  local value = options[name] or range[1]
-  check(value >= range[1] and value <= range[2], "--%s: %d to %d expected, got %d", name,
-    range[1], range[2], value)
-end
 check(not options.lr or options.lr > 0 and options.lr < math.huge,
   "--lr: a finite number above 0 expected, got %g", options.lr)
 check(options.dropout >= 0 and options.dropout < 1,

@@ -19,10 +19,12 @@ in the folder out/. Ctrl-C stops the training; the next start goes on with it. O
 first is the book's, the second for fewer than 5000 sentences.]],
   arguments = '["French sentence" ...]',
   {"epochs", "integer", nil, "passes over the sentences (20; 40)"},
-  {"lines", "integer", 60000, "sentences to read, from the beginning of the file"},
-  {"words", "integer", nil, "size of each vocabulary: the most frequent words (10000; all)"},
-  {"batch", "integer", nil, "sentences that are read side by side (128; 8)"},
-  {"hidden", "integer", nil, "size of a layer's state (256; 64)"},
+  {"lines", "integer", 60000, "sentences to read, from the beginning of the file",
+    range = {5, 1000000000}},
+  {"words", "integer", nil, "size of each vocabulary: the most frequent words (10000; all)",
+    range = {5, 1000000}},
+  {"batch", "integer", nil, "sentences that are read side by side (128; 8)", range = {1, 1000000}},
+  {"hidden", "integer", nil, "size of a layer's state (256; 64)", range = {1, 10000}},
   {"lr", "number", nil, "learning rate (0.001; 0.003)"},
   {"seed", "integer", 1, "of the first weights and of all that is drawn"},
   {"device", "device", nil, "cpu or cuda"},
@@ -33,13 +35,6 @@ first is the book's, the second for fewer than 5000 sentences.]],
 }
 
 local check = script.check
-for name, range in pairs {
-  lines = {5, 1000000000}, words = {5, 1000000}, batch = {1, 1000000}, hidden = {1, 10000},
-} do
-  local value = options[name] or range[1]
-  check(value >= range[1] and value <= range[2], "--%s: %d to %d expected, got %d", name,
-    range[1], range[2], value)
-end
 check(not options.lr or options.lr > 0 and options.lr < math.huge,
   "--lr: a finite number above 0 expected, got %g", options.lr)
 saros.set_default_device(options.device)

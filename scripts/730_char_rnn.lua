@@ -20,11 +20,12 @@ than 200000 letters.]],
   {"data", "file", nil, "a text in UTF-8 (frankenstein.txt in SAROS_DATA or fetch_data's cache, "
     .. "else a shipped one)"},
   {"epochs", "integer", nil, "passes over the text (50; 12)"},
-  {"hidden", "integer", nil, "size of a layer's state (128; 64)"},
-  {"layers", "integer", 2, "LSTM layers"},
+  {"hidden", "integer", nil, "size of a layer's state (128; 64)", range = {1, 10000}},
+  {"layers", "integer", 2, "LSTM layers", range = {1, 1000}},
   {"dropout", "number", 0, "share of the values between layers that is dropped in training"},
-  {"seq_length", "integer", 50, "letters that a gradient looks back"},
-  {"batch", "integer", nil, "places of the text that are read side by side (50; 10)"},
+  {"seq_length", "integer", 50, "letters that a gradient looks back", range = {1, 1000000000}},
+  {"batch", "integer", nil, "places of the text that are read side by side (50; 10)",
+    range = {1, 1000000000}},
   {"optimizer", "string", "rmsprop", "rmsprop or adam"},
   {"lr", "number", nil, "learning rate (0.002; 0.005)"},
   {"lr_decay", "number", 0.97, "factor on it for each epoch after the tenth"},
@@ -47,13 +48,6 @@ check(is_above_0(options.lr_decay), "--lr-decay: a finite number above 0 expecte
 local temperatures = options.temperature and {options.temperature} or {0.5, 1}
 check(temperatures[1] == 0 or is_above_0(temperatures[1]),
   "--temperature: 0 or a finite number above 0 expected, got %g", temperatures[1])
-for name, most in pairs {
-  hidden = 10000, layers = 1000, seq_length = 1000000000, batch = 1000000000,
-} do
-  local value = options[name] or 1
-  check(value >= 1 and value <= most, "--%s: 1 to %d expected, got %d", name:gsub("_", "-"), most,
-    value)
-end
 saros.set_default_device(options.device)
 
 -- ---- Text ----------------------------------------------------------------------------------

@@ -168,8 +168,14 @@ local function convert(field, word)
   local name = on_line(field[1])
   if word == nil then wrong_line("%s: a value is missing", name) end
   local value, expected, message = kinds[field[2]][2](word)
-  if value ~= nil then return value end
-  wrong_line("%s: %s", name, message or ("%s expected, got '%s'"):format(expected, word))
+  if value == nil then
+    wrong_line("%s: %s", name, message or ("%s expected, got '%s'"):format(expected, word))
+  end
+  local range = field.range
+  if range and (value < range[1] or value > range[2]) then
+    wrong_line("%s: %d to %d expected, got %d", name, range[1], range[2], value)
+  end
+  return value
 end
 
 -- Options that were on the command line, by the table that script.options gave.
@@ -247,8 +253,9 @@ end
 --- Kinds: integer (0 or more), number, string, file and folder (which exist), named file
 --- (NAME=FILE, gives {name, path}), device (one that is there; without a default it is cuda where
 --- that is available, else cpu) and flag. With `many = true` an option can be given several times
---- and is a list. min_count is --min-count on the line. The first item is what --help says of the
---- script; with `arguments`, words without dashes are taken and are the list part of the result.
+--- and is a list; an integer may have a `range = {least, most}`. min_count is --min-count on the
+--- line. The first item is what --help says of the script; with `arguments`, words without dashes
+--- are taken and are the list part of the result.
 ---@param spec table
 ---@param words? string[] default: the global `arg`
 ---@return table

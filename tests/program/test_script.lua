@@ -11,7 +11,7 @@ local options = saros.script.options {
   "Adds numbers.\nSlowly.",
   arguments = "[number ...]",
   {"steps", "integer", 27, "how many"},
-  {"rate", "number", 0.5, "how fast"},
+  {"rate", "number", 0.5, "how fast"}, {"size", "integer", nil, "how large", range = {2, 9}},
   {"name", "string", nil, "whose"},
   {"data", "folder", nil, "where"},
   {"text", "file", nil, "what"},
@@ -77,7 +77,7 @@ function tests.help()
     equal(r.code, 0)
     contains(r.out, "usage: saros add.lua [options] [number ...]\n\nAdds numbers.\nSlowly.\n\n"
       .. "  --steps N      how many (27)\n  --rate X       how fast (0.5)\n"
-      .. "  --name TEXT    whose\n  --data FOLDER  where\n")
+      .. "  --size N       how large\n  --name TEXT    whose\n  --data FOLDER  where\n")
     contains(r.out, "\n  --slow         take your time\n  --help         this text\n")
   end
 end
@@ -88,6 +88,8 @@ function tests.wrong_lines()
     ["--zzzzzzzzz"] = "unknown option --zzzzzzzzz (known: --help, --steps, ",
     ["-s"] = "unknown option -s (they begin with two dashes)",
     ["--steps"] = "--steps: a value is missing",
+    ["--size 1"] = "--size: 2 to 9 expected, got 1",
+    ["--size 10"] = "--size: 2 to 9 expected, got 10",
     ["--steps x"] = "--steps: a whole number expected, got 'x'",
     ["--steps -1"] = "--steps: 0 or more expected, got '-1'",
     ["--steps 1.5"] = "--steps: a whole number expected, got '1.5'",
